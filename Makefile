@@ -1,0 +1,52 @@
+# Glimpse. `make run` serves, `make test` proves, `make help` lists the rest.
+PORT ?= 3000
+PYTHON ?= python3
+SERVE := .venv/bin
+DEV := .venv-dev/bin
+export BENTOML_DO_NOT_TRACK := True
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help run test check train evaluate loadtest image test-image lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/ready  ## serve the models of the repository on http://localhost:$(PORT)
+	$(SERVE)/bentoml serve service.service:Glimpse --port $(PORT)
+
+test: .venv-dev/ready .venv/ready  ## run the tests
+	$(DEV)/python -m pytest
+
+check: .venv-dev/ready  ## format, lint, types, import arrows
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+train: .venv-dev/ready  ## train and export every model whose data is at hand
+	$(DEV)/python -m training train
+
+evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
+	$(DEV)/python -m training evaluate
+
+# An environment is its lock file: installed once, again when the lock changes. The marker is written
+# last, so an installation that was interrupted starts over.
+.venv/ready: deploy/locks/serve.txt
+	$(PYTHON) -m venv .venv
+	$(SERVE)/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.venv-dev/ready: deploy/locks/dev.txt
+	$(PYTHON) -m venv .venv-dev
+	$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --quiet
+lock:  ## pin the dependencies anew (needs uv)
+	$(LOCK) --output-file deploy/locks/serve.txt
+	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
+	  --output-file deploy/locks/dev.txt
+
+clean:  ## remove environments, runs and caches; data stays
+	rm -rf .venv .venv-dev runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What a served model is: its card, its view, its file. Imports neither torch nor bentoml."""

@@ -1,0 +1,36 @@
+"""`python -m models [FOLDER]`: what is in the zoo, and how to feed it."""
+
+import sys
+from pathlib import Path
+
+from models.zoo import ZOO, ZooError, find, open_model
+
+
+def main(folder: Path) -> int:
+    columns = ("model", "task", "pixels", "view", "MB", "metrics on unseen pictures")
+    rows, broken = [columns], []
+    for path in find(folder):
+        try:
+            card = open_model(path).card
+        except ZooError as error:
+            broken.append(str(error))
+            continue
+        height, width, channels = card.view.shape
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in card.measured.values.items())
+        rows.append((
+            card.name, card.task, f"uint8 (N, {height}, {width}, {channels})", card.view.recipe,
+            f"{path.stat().st_size / 1e6:.1f}", f"{metrics} (n={card.measured.n})",
+        ))  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for message in broken:
+        print(f"refused: {message}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ZOO))
+    except ZooError as error:
+        sys.exit(str(error))

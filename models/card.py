@@ -1,0 +1,129 @@
+"""The card: the facts a model carries inside its .onnx file, as JSON in the file's metadata.
+
+Whoever opens the file learns all it needs from here: how to make pixels of a picture, what the
+outputs mean, how good the model was and on what, and answers to check itself against.
+"""
+
+import base64
+import zlib
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from models.views import AnyView, Pixels
+
+METADATA_KEY = "glimpse.card"
+"""Where the card's JSON stands in the ONNX file's metadata."""
+
+Answers = dict[str, npt.NDArray[np.float32]]
+"""The graph's outputs by name, each with one row per picture."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(_Value):
+    """What the model learned from. fingerprint: sha256 over all pixels and answers."""
+
+    name: str
+    count: Annotated[int, Field(gt=0)]
+    fingerprint: str
+    licence: str
+
+
+class Measured(_Value):
+    """Metrics of the exported file on pictures it never saw, beside those of a constant answer."""
+
+    data: str
+    n: Annotated[int, Field(gt=0)]
+    values: dict[str, float]
+    baseline: dict[str, float]
+
+
+class Golden(_Value):
+    """Pixels and the answers they gave at export: a file that now answers differently is refused.
+
+    pixels: base64 of the deflated uint8 (N, H, W, C). tolerance: relative to max(1, |answer|) for
+    probabilities and familiarity, to the answer itself for prices.
+    """
+
+    shape: tuple[int, int, int, int]
+    pixels: str
+    answers: dict[str, list[float] | list[list[float]]]
+    tolerance: float = 1e-3
+
+    @staticmethod
+    def of(pixels: Pixels, answers: Answers) -> "Golden":
+        count, height, width, channels = pixels.shape
+        packed = base64.b64encode(zlib.compress(np.ascontiguousarray(pixels).tobytes(), 9))
+        return Golden(
+            shape=(count, height, width, channels),
+            pixels=packed.decode(),
+            answers={name: values.tolist() for name, values in answers.items()},
+        )
+
+    def unpack(self) -> Pixels:
+        raw = zlib.decompress(base64.b64decode(self.pixels))
+        return np.frombuffer(raw, np.uint8).reshape(self.shape)
+
+
+class _Facts(_Value):
+    """What every card holds.
+
+    version: changes whenever the weights do. familiarity_threshold: pictures that score below it
+    look unlike the training pictures.
+    """
+
+    name: Name
+    version: str
+    summary: str
+    view: AnyView
+    familiarity_threshold: float
+    training: Data
+    measured: Measured
+    golden: Golden
+    licence: str
+
+
+class ClassifierCard(_Facts):
+    """The graph returns `probabilities` float32 (N, len(labels)), rows summing to 1, and
+    `familiarity` float32 (N,)."""
+
+    task: Literal["classification"] = "classification"
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("probabilities", "familiarity")
+
+
+class RegressorCard(_Facts):
+    """The graph returns `value`, `low`, `high` and `familiarity`, each float32 (N,).
+
+    unit: an ISO 4217 currency. basis: what the price is a price of. coverage: the share of true
+    prices between low and high.
+    """
+
+    task: Literal["regression"] = "regression"
+    unit: str
+    basis: str
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("value", "low", "high", "familiarity")
+
+
+Card = ClassifierCard | RegressorCard
+
+_CARD: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="task")])
+
+
+def read_card(text: str) -> Card:
+    """Raises pydantic.ValidationError, which names every field that is missing or wrong."""
+    return _CARD.validate_json(text)

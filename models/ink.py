@@ -1,0 +1,276 @@
+"""Ink on paper: where on a picture the digit is, and its strokes as a clean grey picture.
+
+Written for what people send: pencil on squared paper, a shadow over the page, chalk on a board, a
+felt pen in a corner, a screenshot, JPEG noise. No learning, no thresholds per picture: everything is
+relative to the picture's own paper and its own ink.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.picture import Picture
+
+Ink = npt.NDArray[np.uint8]
+"""uint8 (height, width): how much ink lies on each spot, 0 for bare paper."""
+
+WORKING_SIDE = 400
+"""Ink is looked for on a picture of at most this many pixels a side."""
+
+PAPER_SIDE = 64
+"""Paper is smooth: its shade is estimated on a picture of about this many pixels a side."""
+
+PAPER_GRAINS = (0.14, 0.4)
+"""Share of the picture's side below which something dark is ink: small enough to follow a shadow,
+or large enough for a felt pen in a tight crop."""
+
+
+def find_digit(picture: Picture) -> Ink:
+    """The largest piece of ink and what belongs to it: a tight crop, strokes at 255, the rest at 0.
+
+    A picture without any ink gives one empty pixel.
+    """
+    picture = _fit(picture, WORKING_SIDE)
+    side = max(picture.shape[:2])
+    fine = _digit_on_paper(picture, PAPER_GRAINS[0])
+    # Strokes near the width that the paper estimate can bridge may have been taken for paper.
+    if fine.stroke < 0.4 * side * PAPER_GRAINS[0]:
+        return fine.ink
+    coarse = _digit_on_paper(picture, PAPER_GRAINS[1])
+    return coarse.ink if coarse.pen > 1.25 * fine.pen else fine.ink
+
+
+@dataclass(frozen=True)
+class _Digit:
+    """ink: the tight crop. pen: darkness of the strokes, 1 to 255. stroke: their width in pixels."""
+
+    ink: Ink
+    pen: float
+    stroke: float
+
+
+def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
+    ink = _ink_on_paper(picture, grain)
+    # Above the noise of sensors and JPEG, which a slight blur levels and a stroke survives.
+    calm = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
+    peak = int(calm.max())
+    if peak == 0:
+        return _Digit(np.zeros((1, 1), np.uint8), 1.0, 1.0)
+    otsu, _ = cv2.threshold(calm, 0, 255, cv2.THRESH_OTSU)
+    # Otsu's split runs through the middle of a soft stroke; its fainter parts belong to it too.
+    mask = _mask(calm, 0.7 * min(otsu, 0.5 * peak))
+    pieces = _Pieces.of(calm, mask)
+    seed = pieces.main()
+    pen = pieces.darkness(calm, seed)
+    if pieces.spans(seed):
+        # Ruling is fainter than the pen that writes on it: ask again, with the pen's own darkness.
+        mask = _without_lines(_mask(calm, 0.5 * pen))
+        pieces = _Pieces.of(calm, mask)
+        seed = pieces.main()
+        pen = pieces.darkness(calm, seed)
+    keep = np.isin(pieces.labels, pieces.family(seed)).astype(np.uint8)
+    cut = _cut_out(ink, keep, pen)
+    return _Digit(cut, pen, _stroke_width(cut))
+
+
+def even_stroke(ink: Ink, side: int, width: float) -> Ink:
+    """Scale to at most `side` pixels, with strokes at least `width` pixels wide.
+
+    A thin pen on a large page would all but vanish in the pixels of a small view.
+    """
+    stroke = _stroke_width(ink)
+    scale = side / max(ink.shape)
+    if scale < 1:
+        # Averaging dilutes strokes thinner than a target pixel: widen them to one first.
+        grow = round(1.5 / scale - stroke)
+        if grow > 0:
+            ink = cv2.dilate(_padded(ink, grow // 2 + 1), np.ones((grow + 1, grow + 1), np.uint8))
+            stroke += grow
+    scale = side / max(ink.shape)
+    size = (max(round(ink.shape[1] * scale), 1), max(round(ink.shape[0] * scale), 1))
+    ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    grow = round(width - stroke * scale)
+    if grow > 0:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow + 1, grow + 1))
+        ink = cv2.dilate(_padded(ink, grow // 2 + 1), kernel)
+    return ink
+
+
+def centre_of_mass(ink: Ink) -> tuple[float, float]:
+    """(column, row) in pixels; the middle of a picture without ink."""
+    moments = cv2.moments(ink)
+    if moments["m00"] == 0:
+        return (ink.shape[1] - 1) / 2, (ink.shape[0] - 1) / 2
+    return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
+
+
+def _fit(picture: Picture, side: int) -> Picture:
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _ink_on_paper(picture: Picture, grain: float) -> Ink:
+    """How far each pixel is from the paper around it, towards the ink's side of it.
+
+    The channel with the most contrast counts: a yellow pen is invisible in grey and plain in blue.
+    """
+    small = _fit(picture, PAPER_SIDE)
+    channel = int(np.argmax(small.reshape(-1, 3).std(axis=0)))
+    grey, small = cv2.extractChannel(picture, channel), cv2.extractChannel(small, channel)
+    if _light_on_dark(small):
+        grey, small = cv2.bitwise_not(grey), cv2.bitwise_not(small)
+    # Closing fills everything dark that is narrower than the kernel: what is left is paper.
+    paper = cv2.blur(_morph(small, cv2.MORPH_CLOSE, grain), (5, 5))
+    paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR)
+    # In a shadow, ink darkens the paper by the same share, not by the same amount.
+    return cv2.divide(cv2.subtract(paper, grey), paper, scale=255)
+
+
+def _light_on_dark(grey: Ink) -> bool:
+    """Three votes: ink covers less than paper does, paper reaches the border, and narrow things
+    differ from their surroundings towards the ink's side (which a shadow does not change)."""
+    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
+    light = grey > threshold
+    rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
+    dark_strokes = cv2.subtract(_morph(grey, cv2.MORPH_CLOSE, PAPER_GRAINS[0]), grey)
+    light_strokes = cv2.subtract(grey, _morph(grey, cv2.MORPH_OPEN, PAPER_GRAINS[0]))
+    strokes = np.log((1 + _energy(dark_strokes)) / (1 + _energy(light_strokes)))
+    return float(light.mean()) + float(rim.mean()) - 1 + 0.15 * float(strokes) < 0
+
+
+def _morph(grey: Ink, operation: int, grain: float) -> Ink:
+    reach = 2 * round(max(grey.shape) * grain / 2) + 1
+    kernel = np.ones((reach, reach), np.uint8)
+    return cv2.morphologyEx(grey, operation, kernel, borderType=cv2.BORDER_REPLICATE)
+
+
+def _energy(grey: Ink) -> float:
+    return float(cv2.norm(grey, cv2.NORM_L2SQR))
+
+
+def _mask(ink: Ink, threshold: float) -> Ink:
+    return cv2.threshold(ink, threshold, 1, cv2.THRESH_BINARY)[1]
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """The connected pieces of a mask; piece 0 is the paper.
+
+    labels: int32 (height, width). stats: int32 (pieces, 5), left, top, width, height, area.
+    mass: ink in each piece. edge: how many of its pixels lie on the picture's edge.
+    """
+
+    labels: npt.NDArray[np.int32]
+    stats: npt.NDArray[np.int32]
+    mass: npt.NDArray[np.float64]
+    edge: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(ink: Ink, mask: Ink) -> "_Pieces":
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        inked = np.flatnonzero(mask)
+        mass = np.bincount(labels.ravel()[inked], weights=ink.ravel()[inked], minlength=count)
+        rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        return _Pieces(labels, stats, mass, np.bincount(rim, minlength=count))
+
+    def main(self) -> int:
+        """The piece with the most ink, where what lies along the edge (a table, the end of the
+        page) counts less."""
+        around = 2 * (self.stats[:, cv2.CC_STAT_WIDTH] + self.stats[:, cv2.CC_STAT_HEIGHT])
+        score = self.mass * np.clip(1 - 2 * self.edge / around, 0.02, 1)
+        score[0] = -1
+        return int(np.argmax(score))
+
+    def darkness(self, ink: Ink, piece: int) -> float:
+        x, y, w, h = self.stats[piece, :4]
+        inside = self.labels[y : y + h, x : x + w] == piece
+        return max(float(np.percentile(ink[y : y + h, x : x + w][inside], 95)), 1.0)
+
+    def spans(self, piece: int) -> bool:
+        """Goes from one edge of the picture to the opposite one, as ruling does."""
+        height, width = self.labels.shape
+        x, y, w, h = self.stats[piece, :4]
+        return bool(w >= 0.97 * width or h >= 0.97 * height)
+
+    def family(self, seed: int) -> list[int]:
+        """The seed and the pieces close by that are large enough to be strokes of the same digit."""
+        left, top, width, height, area = self.stats[seed]
+        right, bottom = left + width, top + height
+        chosen = [seed]
+        waiting = [piece for piece in range(1, len(self.stats)) if piece != seed
+                   and self.stats[piece, 4] >= 0.04 * area]  # fmt: skip
+        grown = True
+        while grown:
+            grown = False
+            reach = 0.2 * max(right - left, bottom - top)
+            for piece in list(waiting):
+                x, y, w, h, _ = self.stats[piece]
+                inside = left - reach < x + w / 2 < right + reach
+                if inside and top - reach < y + h / 2 < bottom + reach:
+                    chosen.append(piece)
+                    waiting.remove(piece)
+                    left, right = min(left, x), max(right, x + w)
+                    top, bottom = min(top, y), max(bottom, y + h)
+                    grown = True
+            # A page of writing is not one digit: grow once along the strokes, not across the page.
+            if len(chosen) > 8:
+                break
+        return chosen
+
+
+def _without_lines(mask: Ink) -> Ink:
+    """Erase straight thin lines that cross the picture; strokes that cross them stay."""
+    height, width = mask.shape
+    erased = mask
+    for across, length in ((False, width), (True, height)):
+        turned = mask.T if across else mask
+        turned = np.ascontiguousarray(turned)
+        lines = cv2.HoughLinesP(
+            turned * 255, 1, np.pi / 360, threshold=int(0.4 * length),
+            minLineLength=0.7 * length, maxLineGap=0.06 * length,
+        )  # fmt: skip
+        if lines is None:
+            continue
+        band = np.zeros_like(turned)
+        for x0, y0, x1, y1 in lines.reshape(-1, 4):
+            slope = (y1 - y0) / (x1 - x0) if x1 != x0 else 9.0
+            if abs(slope) < 0.25:
+                ends = (0, round(y0 - slope * x0)), (length, round(y0 + slope * (length - x0)))
+                cv2.line(band, *ends, color=1, thickness=max(3, length // 100))
+        # In the band, only what is taller than the band is a stroke.
+        tall = np.ones((max(5, length // 50), 1), np.uint8)
+        kept = cv2.morphologyEx(turned, cv2.MORPH_OPEN, tall)
+        line = band & turned & (1 - kept)
+        erased = erased & (1 - (line.T if across else line))
+    return np.ascontiguousarray(erased)
+
+
+def _cut_out(ink: Ink, keep: Ink, pen: float) -> Ink:
+    """The kept pieces with their soft edges, the pen's darkness at 255."""
+    keep = cv2.dilate(keep, np.ones((3, 3), np.uint8))
+    x, y, w, h = cv2.boundingRect(keep)
+    cut = ink[y : y + h, x : x + w] * keep[y : y + h, x : x + w]
+    floor = 0.2 * pen
+    cut = cv2.convertScaleAbs(cv2.subtract(cut, floor), alpha=255 / max(0.7 * pen, 1))
+    x, y, w, h = cv2.boundingRect((cut > 25).astype(np.uint8))
+    return cut[y : y + h, x : x + w] if w and h else np.zeros((1, 1), np.uint8)
+
+
+def _stroke_width(ink: Ink) -> float:
+    """Pixels: across a stroke, the mean distance to its edge is a quarter of its width."""
+    mask = _mask(_padded(ink, 1), 127)
+    inside = int(mask.sum())
+    if inside == 0:
+        return 1.0
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    return max(4 * float(distance.sum()) / inside - 1, 1.0)
+
+
+def _padded(ink: Ink, margin: int) -> Ink:
+    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)

@@ -1,0 +1,125 @@
+"""Bytes to a picture: which formats are opened, how many pixels are allowed, which way is up.
+
+A picture is a uint8 array of shape (height, width, 3), RGB, upright. What becomes of it is the
+view's business (models/views.py). Everything wrong with an upload ends here as a `PictureError`.
+
+Formats, limits and the reduced-scale JPEG decoding: https://pillow.readthedocs.io/en/stable/
+"""
+
+import io
+import warnings
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Picture = npt.NDArray[np.uint8]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+"""The only Pillow plugins that ever see a byte of an upload."""
+
+MAX_PIXELS = 50_000_000
+"""Phone cameras end at 50 megapixels; as RGB that is 150 MB."""
+
+
+class PictureError(ValueError):
+    """A picture that cannot be opened; the message says what to send instead.
+
+    reason: `format` (no picture format we open), `size` (too many pixels), `content` (broken).
+    """
+
+    def __init__(self, reason: Literal["format", "size", "content"], message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the first frame of an image file.
+
+    shorter_side: pixels the caller needs on the shorter side. A larger JPEG is decoded at a reduced
+    scale that leaves at least twice as many: a 12-megapixel photo then costs a fifth (docs/log.md).
+    max_pixels: of one frame, read from the header before anything is decoded.
+    Transparent parts show paper in contrast to what is drawn on it.
+
+    Returns uint8 (height, width, 3), RGB, turned upright by its EXIF orientation.
+    Raises PictureError.
+    """
+    if not data:
+        raise PictureError("content", "The file is empty; send the bytes of a picture.")
+    _register_heif()
+    # Pillow warns from half of its own pixel limit on; ours is checked below, before any decoding.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.width * image.height > max_pixels:
+                    raise _too_large(max_pixels)
+                image.draft(None, (2 * shorter_side, 2 * shorter_side))
+                return _to_rgb(_upright(image))
+        except PictureError:
+            raise
+        except UnidentifiedImageError:
+            raise PictureError(
+                "format", f"This is not a picture; send one of {', '.join(FORMATS)}."
+            ) from None
+        except Image.DecompressionBombError:
+            raise _too_large(max_pixels) from None
+        except MemoryError:
+            raise
+        # Pillow's plugins raise whatever their parser stumbled over: OSError, SyntaxError,
+        # struct.error, IndexError, OverflowError. All of it means one thing to the sender.
+        except Exception as error:
+            raise PictureError(
+                "content", f"The picture is broken and will not decode: {error}. Save it again."
+            ) from error
+
+
+def _register_heif() -> None:
+    """Teach Pillow HEIC, once; importing pillow_heif costs 10 ms that only the first picture pays."""
+    if "HEIF" not in Image.OPEN:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _too_large(max_pixels: int) -> PictureError:
+    return PictureError(
+        "size",
+        f"The picture has more than {max_pixels / 1e6:.0f} megapixels; scale it down.",
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Orientation 1 is "as stored": exif_transpose would copy all pixels for nothing.
+    if image.getexif().get(0x0112, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def _to_rgb(image: Image.Image) -> Picture:
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        return _stretch(np.asarray(image, dtype=np.float32))
+    if image.has_transparency_data:
+        return _on_paper(np.asarray(image.convert("RGBA")))
+    return np.asarray(image.convert("RGB"))
+
+
+def _stretch(values: npt.NDArray[np.float32]) -> Picture:
+    """16-bit and float pictures have no fixed white: their own extremes become black and white."""
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    grey = ((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _on_paper(rgba: npt.NDArray[np.uint8]) -> Picture:
+    """Lay a transparent picture on white paper, or on black where what is drawn is itself light."""
+    alpha = rgba[:, :, 3:].astype(np.uint16)
+    colour = rgba[:, :, :3].astype(np.uint16)
+    drawn = int(alpha.sum())
+    lightness = float((colour.mean(axis=2, keepdims=True) * alpha).sum()) / max(drawn, 1)
+    paper = 0 if lightness > 160 and alpha.min() < 128 else 255
+    return ((colour * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -1,0 +1,34 @@
+"""What belongs to the request being answered: its id, and where its time went."""
+
+import re
+import uuid
+from contextvars import ContextVar
+
+_HARMLESS = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+_id: ContextVar[str] = ContextVar("request_id", default="")
+_stages: ContextVar[dict[str, float]] = ContextVar("stages")
+
+
+def begin(given_id: str = "") -> str:
+    """Start a request. given_id: the client's own, kept where it is harmless to log and to echo."""
+    request_id = given_id if _HARMLESS.fullmatch(given_id) else uuid.uuid4().hex
+    _id.set(request_id)
+    _stages.set({})
+    return request_id
+
+
+def current_id() -> str:
+    """The id of the current request; a new one where the service is called from Python."""
+    return _id.get() or begin()
+
+
+def record(stages: dict[str, float]) -> None:
+    """Note the seconds that stages of the current request took."""
+    if _id.get():
+        _stages.get().update(stages)
+
+
+def server_timing() -> str:
+    """The Server-Timing header of the current request, in milliseconds (W3C Server Timing)."""
+    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in _stages.get().items())

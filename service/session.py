@@ -1,0 +1,83 @@
+"""The onnxruntime session: on which device, and warm before anybody waits for it."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from models.zoo import CPU, Model, Providers, ZooError, open_model
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CUDA = "CUDAExecutionProvider"
+
+
+class DeviceError(Exception):
+    """The device asked for is not there; the message says why and what to set."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """name: cpu or cuda. reason: why it is not what one might have hoped for; empty otherwise."""
+
+    name: str
+    providers: Providers
+    reason: str = ""
+
+
+def choose_device(wanted: str) -> Device:
+    """The CPU, or CUDA where it is wanted and works.
+
+    wanted: auto, cpu or cuda. Raises DeviceError where cuda is wanted and cannot work.
+    """
+    if wanted == "cpu":
+        return Device("cpu", (CPU,))
+    reason = _why_no_cuda()
+    if not reason:
+        return Device("cuda", (CUDA, CPU))
+    if wanted == "cuda":
+        raise DeviceError(f"GLIMPSE_DEVICE=cuda, but {reason}. Set it to auto or cpu, or mend that.")
+    return Device("cpu", (CPU,), reason)
+
+
+def open_session(path: Path, device: Device, settings: Settings) -> Model:
+    """Open, verify and warm up one model file on the device.
+
+    Raises ZooError, also where onnxruntime quietly fell back to another device.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # Idle threads that spin would take the cores that decode pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = open_model(path, device.providers, options)
+    used = model.session.get_providers()[0]
+    if used != device.providers[0]:
+        raise ZooError(f"{path.name} runs on {used} although {device.providers[0]} was asked for.")
+    for count in (1, settings.max_batch_size):
+        model(np.zeros((count, *model.card.view.shape), np.uint8))
+    return model
+
+
+def _why_no_cuda() -> str:
+    """Empty where CUDA works. The provider being listed only means that it was compiled in."""
+    if CUDA not in ort.get_available_providers():
+        return "this onnxruntime was built without CUDA (onnxruntime-gpu has it)"
+    if not _cuda_devices():
+        return "no NVIDIA GPU was found"
+    # Finds the CUDA and cuDNN libraries that pip installed beside onnxruntime.
+    ort.preload_dlls()
+    return ""
+
+
+def _cuda_devices() -> int:
+    """How many GPUs the NVIDIA driver shows, asked through its own library."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0

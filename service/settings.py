@@ -1,0 +1,47 @@
+"""Every setting of the service, read once from the environment (prefix GLIMPSE_)."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.picture import MAX_PIXELS
+from models.zoo import ZOO
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """GLIMPSE_DEVICE=cpu and so on. Raises pydantic.ValidationError, naming the wrong variable."""
+
+    model_config = SettingsConfigDict(env_prefix="GLIMPSE_", frozen=True)
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """cuda: without a working CUDA provider the service does not start. auto: the CPU then."""
+
+    models_dir: Path = ZOO
+    """A folder of .onnx files with cards; all of them are served."""
+
+    default_classifier: str = "digits-cnn"
+    default_regressor: str = "cars-cnn"
+    """Who answers where a request names no model; the first of the kind if there is no such file."""
+
+    max_upload_bytes: Positive = 32 * 2**20
+    """Of one request's body."""
+
+    max_pixels: Positive = MAX_PIXELS
+    """Of one picture, known from its header before it is decoded."""
+
+    max_batch_size: Positive = 64
+    """Pictures in one run of a model."""
+
+    queue_limit: Positive = 512
+    """Pictures that may wait for one model; more are answered 503 with Retry-After."""
+
+    deadline_ms: Positive = 10_000
+    """A request that has waited this long is answered 504 and not computed any more."""
+
+    decoders: Positive = os.cpu_count() or 1
+    """Threads that decode pictures and apply views."""

@@ -1,0 +1,232 @@
+"""From a fitted network to one self-describing .onnx file, verified before it gets its name."""
+
+import hashlib
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.card import (
+    METADATA_KEY,
+    Answers,
+    Card,
+    ClassifierCard,
+    Data,
+    Golden,
+    Measured,
+    RegressorCard,
+)
+from models.zoo import open_model
+from training import calibrate
+from training.datasets import Examples, Splits
+from training.drawn_cars import draw, draw_model
+from training.evaluate import measure
+from training.fit import Fitted
+from training.networks import Network
+from training.recipe import Recipe
+
+COVERAGE = 0.9
+TOLERANCE = 1e-4
+"""How far onnxruntime may be from torch, relative to max(1, |answer|)."""
+
+PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
+
+
+class ExportError(Exception):
+    """No file was written: the model misses a floor, or the graph answers differently from torch."""
+
+
+class Classifier(nn.Module):
+    """pixels uint8 (N, H, W, C) -> probabilities (N, K), familiarity (N,)."""
+
+    def __init__(
+        self, network: Network, temperature: float, familiarity: calibrate.Familiarity
+    ) -> None:
+        super().__init__()
+        self.network, self.temperature, self.familiarity = network, temperature, familiarity
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(_to_float(pixels))
+        logits = self.network.head(features) / self.temperature
+        return logits.softmax(1), self.familiarity(features)
+
+
+class Regressor(nn.Module):
+    """pixels uint8 (N, H, W, C) -> value, low, high, familiarity, each (N,)."""
+
+    def __init__(
+        self,
+        network: Network,
+        mean: float,
+        std: float,
+        bounds: tuple[float, float],
+        familiarity: calibrate.Familiarity,
+    ) -> None:
+        super().__init__()
+        self.network, self.familiarity = network, familiarity
+        self.mean, self.std, self.bounds = mean, std, bounds
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        features = self.network.features(_to_float(pixels))
+        log_price = self.network.head(features)[:, 0] * self.std + self.mean
+        low, high = (log_price + bound for bound in self.bounds)
+        return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
+
+
+def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path) -> Path:
+    """Calibrate, write, verify and measure; only then does folder/<name>.onnx appear.
+
+    Raises ExportError; a file that stood there before stays as it was.
+    """
+    served, card = _calibrated(recipe, fitted, splits)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        path = Path(work, f"{recipe.name}.onnx")
+        graph = _graph(served, recipe, card)
+        golden = _golden_pixels(recipe, splits)
+        expected = _torch_answers(served, golden, card)
+        # The first file has a card without metrics; they are measured on it and go into the second.
+        card = card.model_copy(update={"golden": Golden.of(golden, expected)})
+        _write(graph, card, path)
+        model = open_model(path)
+        _same_answers(model(golden), expected)
+        measured = measure(model, splits, card.familiarity_threshold)
+        _above_floors(recipe, measured)
+        _write(graph, card.model_copy(update={"measured": measured}), path)
+        open_model(path)
+        target = folder / path.name
+        path.replace(target)
+    return target
+
+
+def _to_float(pixels: Tensor) -> Tensor:
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def _calibrated(recipe: Recipe, fitted: Fitted, splits: Splits) -> tuple[nn.Module, Card]:
+    """The module that answers, and its card but for golden answers and metrics."""
+    network = fitted.network
+    features = _features(network, splits.train)
+    facts = {
+        "name": recipe.name,
+        "version": _version(network),
+        "summary": recipe.summary,
+        "view": recipe.view,
+        "training": Data(
+            name=splits.name,
+            count=len(splits.train),
+            fingerprint=splits.fingerprint,
+            licence=splits.licence,
+        ),
+        "measured": Measured(data="none", n=1, values={}, baseline={}),
+        "golden": Golden(shape=(0, *recipe.view.shape), pixels="", answers={}),
+        "licence": "Apache-2.0",
+    }
+    calibration = _features(network, splits.calibration)
+    with torch.no_grad():
+        scores = network.head(calibration)
+    served: nn.Module
+    if recipe.task == "classification":
+        classes = torch.from_numpy(splits.calibration.targets.astype(np.int64))
+        familiarity = calibrate.Familiarity(features, torch.from_numpy(splits.train.targets))
+        facts["familiarity_threshold"] = _threshold(familiarity, calibration)
+        served = Classifier(network, calibrate.temperature(scores, classes), familiarity)
+        return served.eval(), ClassifierCard(labels=recipe.labels, **facts)
+    assert fitted.target is not None and splits.calibration.groups is not None
+    familiarity = calibrate.Familiarity(features, None)
+    facts["familiarity_threshold"] = _threshold(familiarity, calibration)
+    target = fitted.target
+    predicted = scores[:, 0].double().numpy() * target.std + target.mean
+    residuals = np.log(splits.calibration.targets.astype(np.float64)) - predicted
+    bounds = calibrate.interval(residuals, splits.calibration.groups, COVERAGE)
+    served = Regressor(network, target.mean, target.std, bounds, familiarity)
+    card = RegressorCard(unit=PRICE_UNIT, basis=PRICE_BASIS, coverage=COVERAGE, **facts)
+    return served.eval(), card
+
+
+@torch.no_grad()
+def _features(network: Network, part: Examples) -> Tensor:
+    batches = torch.from_numpy(part.pixels).split(128)
+    return torch.cat([network.features(_to_float(batch)) for batch in batches])
+
+
+@torch.no_grad()
+def _threshold(familiarity: calibrate.Familiarity, features: Tensor) -> float:
+    return calibrate.threshold(familiarity(features).numpy())
+
+
+def _version(network: Network) -> str:
+    """Twelve digits of the sha256 over the weights: the same training gives the same version."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _graph(served: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
+    """The traced graph, its batch free, without the exporter's notes on where our source lies."""
+    example = torch.zeros((2, *recipe.view.shape), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations, not ours to mend
+        program = torch.onnx.export(
+            served, (example,), dynamo=True, verbose=False, input_names=["pixels"],
+            output_names=list(card.outputs), dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )  # fmt: skip
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        del value.metadata_props[:]
+    del graph.graph.metadata_props[:]
+    del graph.metadata_props[:]
+    graph.doc_string = recipe.summary
+    onnx.checker.check_model(graph, full_check=True)
+    return graph
+
+
+def _write(graph: onnx.ModelProto, card: Card, path: Path) -> None:
+    onnx.helper.set_model_props(graph, {METADATA_KEY: card.model_dump_json()})
+    onnx.save_model(graph, path)
+
+
+def _golden_pixels(recipe: Recipe, splits: Splits) -> npt.NDArray[np.uint8]:
+    """Four pictures that may be published: test digits, or drawings instead of anybody's photos."""
+    if recipe.task == "classification":
+        return splits.test.pixels[:4]
+    rng = np.random.default_rng(4)
+    drawings = [np.asarray(draw(draw_model(rng), rng)) for _ in range(4)]
+    return np.stack([recipe.view(drawing) for drawing in drawings])
+
+
+@torch.no_grad()
+def _torch_answers(served: nn.Module, pixels: npt.NDArray[np.uint8], card: Card) -> Answers:
+    outputs = served(torch.from_numpy(pixels))
+    return {name: value.numpy() for name, value in zip(card.outputs, outputs, strict=True)}
+
+
+def _same_answers(answered: Answers, expected: Answers) -> None:
+    for name, value in expected.items():
+        gap = np.abs(answered[name] - value) / np.maximum(np.abs(value), 1)
+        if not np.all(gap <= TOLERANCE):
+            raise ExportError(f"{name} differs from torch by {gap.max():.2e}; nothing was written.")
+
+
+def _above_floors(recipe: Recipe, measured: Measured) -> None:
+    """Accuracies must reach their floor; errors must stay under theirs."""
+    for metric, floor in recipe.floors.items():
+        value = measured.values[metric]
+        is_error = metric in ("median_ape", "mape", "mae", "ece")
+        if value > floor if is_error else value < floor:
+            raise ExportError(
+                f"{recipe.name}: {metric} is {value:.4g}, its floor is {floor:.4g}; nothing was written."
+            )
+
+

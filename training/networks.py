@@ -1,0 +1,86 @@
+"""The lectures' networks, each a short list of layers.
+
+A Network takes float32 (N, C, H, W) in [0, 1] and returns raw scores float32 (N, outputs): logits of
+a classifier, the standardised log price of a regressor. What makes an answer of them is added at
+export (training/export.py).
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """Normalisation, a body that describes the picture, and a linear head that answers.
+
+    body: (N, C, H, W) -> features (N, F); head: (N, F) -> (N, outputs).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, body: nn.Module, head: nn.Linear, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.body = body
+        self.head = head
+
+    def features(self, pictures: Tensor) -> Tensor:
+        features: Tensor = self.body((pictures - self.mean) / self.std)
+        return features
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.features(pictures))
+        return scores
+
+
+MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
+PHOTO_MEAN, PHOTO_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def digits_linear() -> Network:
+    """One matrix: 784 pixels to ten scores."""
+    return Network(nn.Flatten(), nn.Linear(28 * 28, 10), MNIST_MEAN, MNIST_STD)
+
+
+def digits_mlp(hidden: int = 800) -> Network:
+    """One hidden layer of 800 units, the size of Simard et al. (ICDAR 2003)."""
+    body = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, hidden), nn.ReLU(), nn.Dropout(0.3))
+    return Network(body, nn.Linear(hidden, 10), MNIST_MEAN, MNIST_STD)
+
+
+def digits_cnn() -> Network:
+    """Three blocks of 3x3 convolutions, 28 -> 14 -> 7 -> 3 pixels, then 128 features."""
+    body = nn.Sequential(
+        *_conv(1, 32), *_conv(32, 32), nn.MaxPool2d(2),
+        *_conv(32, 64), *_conv(64, 64), nn.MaxPool2d(2),
+        *_conv(64, 128), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(128 * 3 * 3, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, nn.Linear(128, 10), MNIST_MEAN, MNIST_STD)
+
+
+def cars_mlp(side: int) -> Network:
+    """The lecture's first price network: flatten, 100 hidden units, one number."""
+    body = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 100), nn.ReLU())
+    return Network(body, nn.Linear(100, 1), PHOTO_MEAN, PHOTO_STD)
+
+
+def cars_cnn() -> Network:
+    """Three convolution blocks, each halving the picture, then two fully connected layers."""
+    body = nn.Sequential(
+        *_conv(3, 32, stride=2), nn.MaxPool2d(2),
+        *_conv(32, 64), nn.MaxPool2d(2),
+        *_conv(64, 128), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(128 * 4 * 4, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, nn.Linear(128, 1), PHOTO_MEAN, PHOTO_STD)
+
+
+def _conv(
+    channels_in: int, channels_out: int, stride: int = 1
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
+    return conv, nn.BatchNorm2d(channels_out), nn.ReLU()

@@ -1,0 +1,43 @@
+"""A Recipe: all that decides how one model is learned, as one frozen value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from torch import Tensor
+
+from models.views import View
+from training.networks import Network
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """name: the served name, the same in URL, file, metric label and load test.
+
+    data: a data set of training/sources.py. view: how pictures become pixels; goes into the card.
+    augment: float32 (N, C, H, W) in [0, 1] -> the same shape and range.
+    learning_rate: the peak of a one-cycle schedule. patience: epochs without a better validation
+    loss before training stops. floors: metrics of the exported file on the test split below which
+    (above which, for errors) no file is kept.
+    """
+
+    name: str
+    summary: str
+    task: Literal["classification", "regression"]
+    data: str
+    view: View
+    network: Callable[[], Network]
+    augment: Callable[[Tensor], Tensor]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    labels: tuple[str, ...] = ()
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
+    patience: int = 10
+    seed: int = 0
+    floors: Mapping[str, float] = field(default_factory=dict)
+
+    def with_changes(self, **changes: int | None) -> "Recipe":
+        """The same recipe with the fields changed that are not None."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})

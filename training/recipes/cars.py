@@ -1,0 +1,54 @@
+"""The price of a car from its photo: the lectures' MLP and CNN, and drawn cars to try them on."""
+
+from models.views import PhotoView
+from training import augment, networks
+from training.recipe import Recipe
+
+MLP_SIDE = 64
+"""64 x 64 x 3 inputs and 100 units: 4.9 MB of weights. Larger views overfit sooner (docs/log.md)."""
+
+MLP = Recipe(
+    name="cars-mlp",
+    summary="The list price of a car from a photo, by flattened pixels and one hidden layer.",
+    task="regression",
+    data="cars",
+    view=PhotoView(resize=MLP_SIDE, crop=MLP_SIDE),
+    network=lambda: networks.cars_mlp(MLP_SIDE),
+    augment=augment.street,
+    epochs=40,
+    batch_size=64,
+    learning_rate=1e-3,
+    weight_decay=1e-2,
+    patience=15,
+)
+
+CNN = Recipe(
+    name="cars-cnn",
+    summary="The list price of a car from a photo, by three convolution blocks.",
+    task="regression",
+    data="cars",
+    view=PhotoView(resize=128, crop=128),
+    network=networks.cars_cnn,
+    augment=augment.street,
+    epochs=40,
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=1e-2,
+    patience=15,
+)
+
+RECIPES = (MLP, CNN)
+
+DRAWN = Recipe(
+    name="drawn-cars",
+    summary="The price of a drawn car: the whole price pipeline on pictures made here.",
+    task="regression",
+    data="drawn-cars",
+    view=PhotoView(resize=64, crop=64),
+    network=networks.cars_cnn,
+    augment=augment.none,
+    epochs=12,
+    batch_size=32,
+    learning_rate=3e-3,
+    floors={"median_ape": 0.15},
+)

@@ -1,0 +1,56 @@
+"""Handwritten digits: the lectures' three networks, from one matrix to a convolutional one."""
+
+from models.views import DigitView
+from training import augment, networks
+from training.recipe import Recipe
+
+LABELS = tuple("0123456789")
+
+LINEAR = Recipe(
+    name="digits-linear",
+    summary="One handwritten digit, by a single linear layer: the lectures' first classifier.",
+    task="classification",
+    data="mnist",
+    view=DigitView(),
+    labels=LABELS,
+    network=networks.digits_linear,
+    augment=augment.none,
+    epochs=20,
+    batch_size=128,
+    learning_rate=3e-3,
+    floors={"accuracy": 0.920},
+)
+
+MLP = Recipe(
+    name="digits-mlp",
+    summary="One handwritten digit, by one hidden layer of 800 units.",
+    task="classification",
+    data="mnist",
+    view=DigitView(),
+    labels=LABELS,
+    network=networks.digits_mlp,
+    augment=augment.handwriting,
+    epochs=60,
+    batch_size=128,
+    learning_rate=2e-3,
+    patience=20,
+    floors={"accuracy": 0.985},
+)
+
+CNN = Recipe(
+    name="digits-cnn",
+    summary="One handwritten digit, by a small convolutional network; for photos and drawings too.",
+    task="classification",
+    data="mnist",
+    view=DigitView(),
+    labels=LABELS,
+    network=networks.digits_cnn,
+    augment=augment.handwriting,
+    epochs=24,
+    batch_size=128,
+    learning_rate=3e-3,
+    patience=12,
+    floors={"accuracy": 0.995},
+)
+
+RECIPES = (LINEAR, MLP, CNN)
