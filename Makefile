@@ -14,6 +14,9 @@ help:  ## list the targets
 run: .venv/ready  ## serve the models of the repository on http://localhost:$(PORT)
 	$(SERVE)/bentoml serve service.service:Glimpse --port $(PORT)
 
+loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users; leaves runs/loadtest.html and a verdict
+	$(DEV)/python -m loadtests
+
 test: .venv-dev/ready .venv/ready  ## run the tests
 	$(DEV)/python -m pytest
 

@@ -169,13 +169,14 @@ class _Pieces:
     labels: npt.NDArray[np.int32]
     stats: npt.NDArray[np.int32]
     mass: npt.NDArray[np.float64]
-    edge: npt.NDArray[np.int64]
+    edge: npt.NDArray[np.intp]
 
     @staticmethod
     def of(ink: Ink, mask: Ink) -> "_Pieces":
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         inked = np.flatnonzero(mask)
-        mass = np.bincount(labels.ravel()[inked], weights=ink.ravel()[inked], minlength=count)
+        weights = ink.ravel()[inked].astype(np.float64)
+        mass = np.bincount(labels.ravel()[inked], weights, count).astype(np.float64)
         rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         return _Pieces(labels, stats, mass, np.bincount(rim, minlength=count))
 
@@ -195,7 +196,7 @@ class _Pieces:
     def spans(self, piece: int) -> bool:
         """Goes from one edge of the picture to the opposite one, as ruling does."""
         height, width = self.labels.shape
-        x, y, w, h = self.stats[piece, :4]
+        w, h = self.stats[piece, 2:4]
         return bool(w >= 0.97 * width or h >= 0.97 * height)
 
     def family(self, seed: int) -> list[int]:
@@ -256,8 +257,8 @@ def _cut_out(ink: Ink, keep: Ink, pen: float) -> Ink:
     keep = cv2.dilate(keep, np.ones((3, 3), np.uint8))
     x, y, w, h = cv2.boundingRect(keep)
     cut = ink[y : y + h, x : x + w] * keep[y : y + h, x : x + w]
-    floor = 0.2 * pen
-    cut = cv2.convertScaleAbs(cv2.subtract(cut, floor), alpha=255 / max(0.7 * pen, 1))
+    soft = (cut.astype(np.float32) - 0.2 * pen) * (255 / (0.7 * pen))
+    cut = np.clip(soft, 0, 255).astype(np.uint8)
     x, y, w, h = cv2.boundingRect((cut > 25).astype(np.uint8))
     return cut[y : y + h, x : x + w] if w and h else np.zeros((1, 1), np.uint8)
 

@@ -73,7 +73,8 @@ class DigitView(BaseModel):
 
     Finds the ink whatever its colour, the paper's shade and where on the page it is: the paper is
     estimated and divided away, faint ruling and page edges are dropped, the largest piece of ink
-    and what belongs to it is the digit. A picture that is in this form already comes back as it is.
+    and what belongs to it is the digit. A picture that is in this form already, or in its negative, comes
+    back as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,8 +93,9 @@ class DigitView(BaseModel):
     def __call__(self, picture: Picture) -> Pixels:
         if picture.shape[:2] == (self.size, self.size):
             grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-            if self._is_normal(grey):
-                return grey[:, :, None]
+            for ink in (grey, cv2.bitwise_not(grey)):
+                if self._is_normal(ink):
+                    return ink[:, :, None]
         return self._place(find_digit(picture))[:, :, None]
 
     def _is_normal(self, grey: Pixels) -> bool:

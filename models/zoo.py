@@ -44,9 +44,7 @@ def find(folder: Path = ZOO) -> list[Path]:
     return sorted(folder.glob("*.onnx"))
 
 
-def open_model(
-    path: Path, providers: Providers = (CPU,), options: ort.SessionOptions | None = None
-) -> Model:
+def open_model(path: Path, providers: Providers = (CPU,), options: ort.SessionOptions | None = None) -> Model:
     """Open one file and hold it to its card: name, input, outputs, and the golden answers.
 
     Raises ZooError.

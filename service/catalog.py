@@ -72,10 +72,14 @@ class Catalog:
     def describe(self) -> list[dict[str, Any]]:
         """The cards as GET /models shows them: every fact but the golden pictures."""
         defaults = (self._default_classifier, self._default_regressor)
+        cards: list[ClassifierCard | RegressorCard] = [
+            *(engine.card for engine in self._classifiers.values()),
+            *(engine.card for engine in self._regressors.values()),
+        ]
+        device = {"device": self.device.name, "reason": self.device.reason}
         return [
-            engine.card.model_dump(mode="json", exclude={"golden"})
-            | {"default": name in defaults, "device": self.device.name, "reason": self.device.reason}
-            for name, engine in (*self._classifiers.items(), *self._regressors.items())
+            card.model_dump(mode="json", exclude={"golden"}) | {"default": card.name in defaults} | device
+            for card in cards
         ]
 
 

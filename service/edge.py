@@ -33,7 +33,9 @@ JSON = "application/json"
 PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-cache",  # a new release must not meet an old script
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -51,10 +53,9 @@ class Edge:
     service: its APIs are the calls that carry pictures; they are called on its running instance.
     """
 
-    def __init__(self, app: App, service: bentoml.Service[Any], max_upload_bytes: int) -> None:
+    def __init__(self, app: App, service: bentoml.Service[Any]) -> None:
         self._app = app
         self._calls = {api.route: api.func for api in service.apis.values()}
-        self._max_upload_bytes = max_upload_bytes
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
         self._gets |= dict.fromkeys(PAGE_FILES, self._page)
 
@@ -91,10 +92,11 @@ class Edge:
         return None
 
     async def _call(self, http: Request) -> Response:
-        form = await read_form(http, self._max_upload_bytes)
+        glimpse = bentoml.get_current_service()
+        form = await read_form(http, glimpse.settings.max_upload_bytes)
         # The plain function: the bound method would go through HTTP once more.
         call = self._calls[http.scope["path"]]
-        answer = await call(bentoml.get_current_service(), form.image, form.model)
+        answer = await call(glimpse, form.image, form.model)
         headers = {"Server-Timing": request.server_timing()}
         return Response(answer.model_dump_json(), headers=headers, media_type=JSON)
 
@@ -113,9 +115,7 @@ def _only(methods: str) -> Handler:
     async def refuse(http: Request) -> Response:
         status = HTTPStatus.METHOD_NOT_ALLOWED
         detail = f"{http.scope['path']} answers {methods}, not {http.method}."
-        return problem_response(
-            status, status.phrase, detail, request.current_id(), {"Allow": methods}
-        )
+        return problem_response(status, status.phrase, detail, request.current_id(), {"Allow": methods})
 
     return refuse
 
@@ -128,8 +128,9 @@ def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
         nonlocal problem
         if message["type"] == "http.response.start" and message["status"] >= 400:
             status = HTTPStatus(message["status"])
-            allow = {"Allow": value.decode() for name, value in message["headers"] if name == b"allow"}
+            allowed = b", ".join(value for name, value in message["headers"] if name == b"allow")
             detail = DETAILS.get(status, status.description) or status.phrase
+            allow = {"Allow": allowed.decode()} if allowed else None
             problem = problem_response(status, status.phrase, detail, request_id, allow)
         elif problem is None:
             await send(message)

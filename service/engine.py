@@ -17,7 +17,6 @@ from service.batching import BatchQueue, QueueFull, QueueTimeout
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.settings import Settings
 
-
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 
@@ -25,7 +24,7 @@ class Engine(Generic[CardT]):
     """Answers pictures with one model. Decoding runs in `decoders`, the model in a thread of its own."""
 
     def __init__(self, card: CardT, model: Model, decoders: Executor, settings: Settings) -> None:
-        self.card = card
+        self.card: CardT = card
         self._model = model
         self._decoders = decoders
         self._max_pixels = settings.max_pixels
@@ -74,6 +73,4 @@ class Engine(Generic[CardT]):
     def _run(self, batch: Sequence[Pixels]) -> list[Answers]:
         metrics.BATCHES.labels(self.card.name).observe(len(batch))
         outputs = self._model(np.stack(batch))
-        return [
-            {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
-        ]
+        return [{name: values[index] for name, values in outputs.items()} for index in range(len(batch))]

@@ -8,12 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 REGISTRY = CollectorRegistry()
 
-REQUESTS = Counter(
-    "glimpse_requests", "Answered requests.", ("call", "status"), registry=REGISTRY
-)
-PICTURES = Counter(
-    "glimpse_pictures", "Pictures answered.", ("model", "familiar"), registry=REGISTRY
-)
+REQUESTS = Counter("glimpse_requests", "Answered requests.", ("call", "status"), registry=REGISTRY)
+PICTURES = Counter("glimpse_pictures", "Pictures answered.", ("model", "familiar"), registry=REGISTRY)
 STAGES = Histogram(
     "glimpse_stage_seconds",
     "Seconds a picture spent in each stage.",
@@ -29,9 +25,7 @@ BATCHES = Histogram(
     registry=REGISTRY,
 )
 WAITING = Gauge("glimpse_queue_pictures", "Pictures that wait.", ("model",), registry=REGISTRY)
-DEVICE = Gauge(
-    "glimpse_device", "1 for the device that models run on.", ("device",), registry=REGISTRY
-)
+DEVICE = Gauge("glimpse_device", "1 for the device that models run on.", ("device",), registry=REGISTRY)
 
 
 def exposition() -> bytes:

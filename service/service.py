@@ -48,7 +48,8 @@ class Glimpse:
     """Answers what is on a picture: a class with its probabilities, or a price with its interval."""
 
     def __init__(self) -> None:
-        self.catalog = Catalog.open(Settings())
+        self.settings = Settings()
+        self.catalog = Catalog.open(self.settings)
 
     @bentoml.api(input_spec=PictureForm)
     async def classify(self, image: bytes, model: str | None = None) -> ClassAnswer:
@@ -71,4 +72,4 @@ class Glimpse:
         return price_answer(engine.card, row, request.current_id())
 
 
-Glimpse.add_asgi_middleware(Edge, service=Glimpse, max_upload_bytes=Settings().max_upload_bytes)
+Glimpse.add_asgi_middleware(Edge, service=Glimpse)  # type: ignore[attr-defined]  # now a Service

@@ -32,7 +32,9 @@ RUNS = Path("runs")
 
 
 @app.command()
-def fetch(names: Annotated[list[str] | None, typer.Argument()] = None, data: DataFolder = sources.DATA) -> None:
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument()] = None, data: DataFolder = sources.DATA
+) -> None:
     """Download data sets: mnist, fashion-mnist."""
     for name in names or ["mnist", "fashion-mnist"]:
         recipe = next((recipe for recipe in RECIPES.values() if recipe.data == name), None)
@@ -100,18 +102,14 @@ def evaluate(
                 f"{table[metric]:.4g}" if metric in table else "-"
                 for table in (model.card.measured.values, measured.baseline)
             )
-            table.add_row(
-                name, measured.data, str(measured.n), metric, f"{value:.4g}", then, constant
-            )
+            table.add_row(name, measured.data, str(measured.n), metric, f"{value:.4g}", then, constant)
     console.print(table)
 
 
 def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:
     unknown = set(names or ()) - set(RECIPES)
     if unknown:
-        raise DataError(
-            f"No recipe for {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}."
-        )
+        raise DataError(f"No recipe for {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}.")
     if names:
         return [RECIPES[name] for name in names]
     recipes = [RECIPES[name] for name in PUBLISHED]
@@ -132,9 +130,16 @@ def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path) -> None:
     console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {card.name}")
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)])
+def main() -> None:
+    handler = RichHandler(console=console, show_path=False, show_time=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    for chatty in ("onnxscript", "onnx_ir"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         app()
     except (DataError, ExportError, ZooError) as error:
         raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -21,18 +21,14 @@ def handwriting(pictures: Tensor) -> Tensor:
     The distortions of Simard et al. (ICDAR 2003), plus what the `digit` view lets through.
     """
     pictures = _stroke_width(pictures, share=0.5)
-    pictures = _warp(
-        pictures, degrees=12, scale=(0.82, 1.12), shear=0.3, shift=0.08, wobble=0.055
-    )
+    pictures = _warp(pictures, degrees=12, scale=(0.82, 1.12), shear=0.3, shift=0.08, wobble=0.055)
     return _ink(pictures)
 
 
 def street(pictures: Tensor) -> Tensor:
     """Other views of a car: nearer or farther, tilted, off centre, mirrored, in another light."""
     count = len(pictures)
-    pictures = _warp(
-        pictures, degrees=4, scale=(0.8, 1.35), shear=0.05, shift=0.12, wobble=0.0, mirror=True
-    )
+    pictures = _warp(pictures, degrees=4, scale=(0.8, 1.35), shear=0.05, shift=0.12, wobble=0.0, mirror=True)
     grey = pictures.mean(dim=1, keepdim=True)
     pictures = grey + _uniform(count, 0.4, 1.5, pictures) * (pictures - grey)
     tint = 1 + 0.08 * torch.randn(count, 3, 1, 1, device=pictures.device)

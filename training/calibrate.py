@@ -82,8 +82,10 @@ class Familiarity(nn.Module):
         self.register_buffer("axes", axes)
         self.register_buffer("whiten", 1 / spread)
         self.register_buffer("centres", (centres @ axes) / spread)
-        unexplained = centred.square().sum(1) - (centred @ axes).square().sum(1)
-        self.register_buffer("residual", unexplained.mean().clamp_min(1e-6))
+        unexplained = (centred - centred @ axes @ axes.T).square().sum(1).mean()
+        # Where the components explain nearly everything, what is left over is rounding.
+        everything = centred.square().sum(1).mean()
+        self.register_buffer("residual", unexplained.clamp_min(0.01 * float(everything) + 1e-6))
 
     def forward(self, features: Tensor) -> Tensor:
         """float32 (N, F) -> (N,) in [0, 1]."""
@@ -91,7 +93,7 @@ class Familiarity(nn.Module):
         projected = centred @ self.axes
         white = (projected * self.whiten).unsqueeze(1) - self.centres.unsqueeze(0)
         distance = white.square().mean(2).amin(1)
-        unexplained = (centred.square().sum(1) - projected.square().sum(1)).clamp_min(0)
+        unexplained = (centred - projected @ self.axes.T).square().sum(1)
         usual: Tensor = torch.exp(-0.25 * (distance + unexplained / self.residual))
         return usual
 

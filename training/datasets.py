@@ -1,8 +1,9 @@
 """Pictures with their answers, split for training.
 
-Every set (training/mnist.py, training/price_table.py, training/drawn_cars.py) ends as `Splits`: train, validation (early stopping), calibration (temperature, intervals,
-familiarity threshold) and test (what the card states). Pixels are what the recipe's view made of the
-pictures, uint8 (N, H, W, C): training sees exactly what serving sees.
+Every set (training/mnist.py, training/price_table.py, training/drawn_cars.py) ends as `Splits`:
+train, validation (early stopping), calibration (temperature, intervals, familiarity threshold) and
+test (what the card states). Pixels are what the recipe's view made of the pictures, uint8
+(N, H, W, C): training sees exactly what serving sees.
 """
 
 import hashlib

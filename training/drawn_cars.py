@@ -40,16 +40,14 @@ class DrawnCar:
     def price(self) -> float:
         """USD, before noise: longer, larger wheels and more chrome cost more."""
         base = BODIES[self.body][0]
-        return base * float(
-            np.exp(1.5 * (self.length - 0.7) + 8 * (self.wheel - 0.11) + 0.5 * self.trim)
-        )
+        return base * float(np.exp(1.5 * (self.length - 0.7) + 8 * (self.wheel - 0.11) + 0.5 * self.trim))
 
     @property
     def group(self) -> str:
         return f"{self.body}-{self.length:.2f}-{self.wheel:.3f}-{self.trim:.1f}"
 
 
-def drawn_cars(models: int = 60, photos: int = 20, view: PhotoView | None = None) -> Splits:
+def drawn_cars(models: int = 120, photos: int = 12, view: PhotoView | None = None) -> Splits:
     """`models` car models, `photos` drawings of each in other colours, places and light."""
     view = view or PhotoView(resize=64, crop=64)
     rng = np.random.default_rng(0)
@@ -102,7 +100,11 @@ def draw(car: DrawnCar, rng: np.random.Generator) -> Image.Image:
     pen.polygon(inner, fill=shade(60, 80, 100))
     pen.rounded_rectangle((left, deck, left + length, sill), radius=10, fill=paint)
     chrome = shade(225, 225, 230)
-    pen.line((left + 8, sill - 4, left + length - 8, sill - 4), fill=chrome, width=1 + round(5 * car.trim))
+    pen.line(
+        (left + 8, sill - 4, left + length - 8, sill - 4),
+        fill=chrome,
+        width=1 + round(5 * car.trim),
+    )
     for centre in (left + 0.2 * length, left + 0.8 * length):
         for size, colour in ((1.0, shade(25, 25, 25)), (0.35 + 0.35 * car.trim, chrome)):
             box = (centre - size * radius, ground - radius - size * radius,

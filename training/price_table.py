@@ -57,9 +57,7 @@ def price_table(tables: Sequence[Path], view: View) -> Splits:
         rows += read
         problems += wrong
     if len({row.group for row in rows}) < 2 and not problems:
-        problems.append(
-            "fewer than two groups: a price can only be tested on car models not trained on"
-        )
+        problems.append("fewer than two groups: a price can only be tested on car models not trained on")
     _refuse(problems)
     pixels = np.empty((len(rows), *view.shape), np.uint8)
     for index, row in enumerate(track(rows, "reading pictures")):
@@ -71,9 +69,7 @@ def price_table(tables: Sequence[Path], view: View) -> Splits:
     return split_by_group("cars", rows, pixels, "third-party photos, for research")
 
 
-def split_by_group(
-    name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8], licence: str
-) -> Splits:
+def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8], licence: str) -> Splits:
     """Whole groups go to one part, by the hash of their name: adding data moves no group.
 
     Where there are fewer than four groups, validation, calibration and test are the same pictures.
@@ -89,7 +85,7 @@ def split_by_group(
     else:
         cuts = [names[part * held : (part + 1) * held] for part in range(3)]
     parts = [everything[np.flatnonzero(np.isin(groups, cut) & measured)] for cut in cuts]
-    train = everything[np.flatnonzero(~np.isin(groups, sum(cuts, [])))]
+    train = everything[np.flatnonzero(~np.isin(groups, np.concatenate(cuts)))]
     for part, which in zip((*parts, train), ("test", "calibration", "validation", "train"), strict=True):
         if len(part) == 0:
             raise DataError(f"{name}: no picture with a real price is left for {which}.")

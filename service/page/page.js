@@ -1,1 +1,268 @@
-page.js
+// The page: a picture goes in, in whatever way a person has it, and the answer comes out.
+// What can be asked is what GET /models says; nothing here knows a model by name.
+
+const page = {
+  models: [], // the cards of GET /models
+  picture: null, // what is asked about: a File, or a plain Blob where it was drawn on the pad
+  request: null, // the AbortController of the question under way
+};
+
+// All that differs between the tasks. metric: the one measurement of a card that speaks for itself.
+const TASKS = {
+  classification: { path: "classify", read: readClass, metric: "accuracy", says: "Accuracy" },
+  regression: { path: "price", read: readPrice, metric: "median_ape", says: "Median error" },
+};
+
+const at = (id) => document.getElementById(id);
+const on = (id, event, handler) => at(id).addEventListener(event, handler);
+
+// Rounding must not make a certainty of a probability.
+const percent = (share) =>
+  share >= 0.9995 ? "> 99.9%" : share.toLocaleString("en", { style: "percent", minimumFractionDigits: 1 });
+
+// Three digits: more would promise what no interval of this width can keep.
+const money = (amount, currency) =>
+  amount.toLocaleString("en", { style: "currency", currency, maximumSignificantDigits: 3 });
+
+// What can be asked
+
+const chosenTask = () => document.querySelector("[name=task]:checked").value;
+const chosenModel = () => page.models.find(({ name }) => name === at("model").value);
+const canDraw = () => chosenModel()?.view.recipe === "digit";
+
+async function start() {
+  const { body, problem } = await exchange("models");
+  if (problem) return showProblem(problem);
+  page.models = body.models;
+  const tasks = [...document.getElementsByName("task")];
+  const served = tasks.filter((task) => page.models.some((model) => model.task === task.value));
+  if (!served.some((task) => task.checked)) served[0].checked = true;
+  at("tasks").hidden = served.length < 2;
+  offerModels();
+}
+
+function offerModels() {
+  const models = page.models.filter((model) => model.task === chosenTask());
+  const options = models.map(({ name, default: chosen }) => new Option(name, name, chosen, chosen));
+  at("model").replaceChildren(...options);
+  useModel();
+}
+
+function useModel() {
+  const { task, summary, measured, device, reason } = chosenModel();
+  const { metric, says } = TASKS[task];
+  const [value, constant] = [measured.values, measured.baseline].map((values) => percent(values[metric]));
+  at("about").textContent =
+    `${summary}\n${says} ${value} (a constant answer: ${constant}) on ` +
+    `${measured.n.toLocaleString("en")} pictures it never saw: ${measured.data}.\n` +
+    `Runs on the ${device.toUpperCase()}${reason && `: ${reason}`}.`;
+  lookAt(page.picture);
+}
+
+// The picture
+
+function lookAt(picture) {
+  page.picture = picture;
+  showStage();
+  ask();
+}
+
+function take(file) {
+  wipePad();
+  // Not sent: it may be a film of four gigabytes. A file without a type may still be a picture, as
+  // HEIC is on many systems; that one the service judges.
+  if (!file || (file.type && !file.type.startsWith("image/"))) {
+    lookAt(null);
+    const what = file ? `${file.name} is ${file.type}` : "That was no file";
+    return showProblem({ title: "Not a picture", detail: `${what}; give a PNG or a JPEG.`, status: 415 });
+  }
+  lookAt(file);
+}
+
+function takeDrawing() {
+  at("pad").toBlob(lookAt);
+}
+
+function wipePad() {
+  at("pad").getContext("2d").clearRect(0, 0, at("pad").width, at("pad").height);
+}
+
+function showStage() {
+  const { picture } = page;
+  URL.revokeObjectURL(at("picture").src);
+  if (picture) at("picture").src = URL.createObjectURL(picture);
+  at("clear").hidden = !picture;
+  at("stage").dataset.shows = stageFor(picture);
+}
+
+function stageFor(picture) {
+  if (canDraw() && !(picture instanceof File)) return picture ? "pad" : "empty pad";
+  return picture ? "picture" : "empty";
+}
+
+function draw({ type, offsetX, offsetY }) {
+  const pad = at("pad");
+  const pen = pad.getContext("2d");
+  const [x, y] = [offsetX, offsetY].map((offset) => (offset * pad.width) / pad.clientWidth);
+  if (type === "pointerdown") {
+    at("stage").dataset.shows = "pad";
+    // Light in the dark: the pad is transparent, and the service puts paper under it that contrasts.
+    pen.strokeStyle = getComputedStyle(pad).color;
+    pen.lineWidth = pad.width / 14;
+    pen.lineCap = "round";
+    pen.beginPath();
+    pen.moveTo(x, y - 0.1); // A tap leaves a dot; a line of no length would leave nothing.
+  }
+  pen.lineTo(x, y);
+  pen.stroke();
+  pen.beginPath();
+  pen.moveTo(x, y);
+}
+
+// Question and answer
+
+async function ask() {
+  page.request?.abort();
+  if (!page.picture) return show({});
+  if (!page.models.length) return start();
+  const { signal } = (page.request = new AbortController());
+  const { path, read } = TASKS[chosenTask()];
+  const form = new FormData();
+  form.append("image", page.picture, page.picture.name ?? "drawing.png");
+  form.append("model", at("model").value);
+  at("answer").ariaBusy = "true";
+  const began = performance.now();
+  const { response, body, problem } = await exchange(path, { method: "POST", body: form, signal });
+  if (signal.aborted) return; // A later picture has taken over.
+  if (problem) return showProblem(problem);
+  const small = timing(response, performance.now() - began, body);
+  show({ kind: "answer", familiar: body.familiar, small, ...read(body) });
+}
+
+// {response, body}, or {problem}: the service's own problem+json, or that nothing sensible came.
+async function exchange(path, options) {
+  try {
+    const response = await fetch(path, options);
+    const body = await response.json();
+    return response.ok ? { response, body } : { problem: body };
+  } catch {
+    const detail = "The service could not be reached, or did not take the picture.";
+    return { problem: { title: "No answer", detail } };
+  }
+}
+
+function timing(response, roundTrip, { model, version, request_id }) {
+  const stages = (response.headers.get("Server-Timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g);
+  const took = [...stages, ["", "round trip", roundTrip]].map(
+    ([, stage, milliseconds]) => `${stage} ${Number(milliseconds).toFixed(1)} ms`,
+  );
+  return `${took.join(" · ")}\n${model} ${version} · request ${request_id}`;
+}
+
+function readClass({ label, probability, probabilities }) {
+  const bars = Object.entries(probabilities).map(([name, share]) => ({ name, share, best: name === label }));
+  return { headline: label, support: `${percent(probability)} probable`, bars };
+}
+
+function readPrice({ price, low, high, coverage, currency, basis }) {
+  const [headline, from, to] = [price, low, high].map((amount) => money(amount, currency));
+  const share = coverage.toLocaleString("en", { style: "percent" });
+  const support = `${basis}, ${currency}. ${share} of true prices lie between ${from} and ${to}.`;
+  return { headline, support, range: { price, low, high, from, to } };
+}
+
+function show({
+  kind = "idle",
+  headline = "",
+  support = "The answer appears here.",
+  familiar = true,
+  retry = false,
+  bars = [],
+  range = null,
+  small = "",
+}) {
+  at("answer").ariaBusy = "false";
+  at("answer").className = familiar ? kind : `${kind} unfamiliar`;
+  at("headline").textContent = headline;
+  at("support").textContent = support;
+  at("caution").hidden = familiar;
+  at("again").hidden = !retry;
+  at("timing").textContent = small;
+  showBars(bars);
+  showRange(range);
+}
+
+function showProblem({ title, detail, status, request_id }) {
+  // The same picture again helps only where the fault was not in it.
+  const retry = !(status < 500);
+  const small = request_id ? `request ${request_id}` : "";
+  show({ kind: "problem", headline: title, support: detail, retry, small });
+}
+
+// Bars stay the same elements from answer to answer, so that they move instead of blinking.
+function showBars(bars) {
+  const list = at("bars");
+  while (list.children.length > bars.length) list.lastElementChild.remove();
+  while (list.children.length < bars.length) list.append(at("bar").content.cloneNode(true));
+  bars.forEach(({ name, share, best }, index) => {
+    const bar = list.children[index];
+    bar.className = best ? "best" : "";
+    bar.firstElementChild.textContent = name;
+    bar.lastElementChild.textContent = percent(share);
+    bar.style.setProperty("--share", share.toFixed(2));
+  });
+}
+
+// On a scale from zero: whether an interval is wide shows only beside the whole price.
+function showRange(range) {
+  at("range").hidden = !range;
+  if (!range) return;
+  for (const end of ["price", "low", "high"]) {
+    at("range").style.setProperty(`--${end}`, range[end] / (1.1 * range.high));
+  }
+  at("low").textContent = range.from;
+  at("high").textContent = range.to;
+}
+
+// What a person may do
+
+function takeChosen({ target }) {
+  if (target.files.length) take(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+}
+
+on("file", "change", takeChosen);
+on("camera", "change", takeChosen);
+on("tasks", "change", offerModels);
+on("model", "change", useModel);
+on("again", "click", () => (page.picture ? ask() : start()));
+on("clear", "click", () => {
+  wipePad();
+  lookAt(null);
+  at("file").focus(); // The button that had it is gone.
+});
+on("stage", "click", ({ target }) => target !== at("pad") && at("file").click());
+on("picture", "error", () => (at("stage").dataset.shows = "unshowable"));
+
+on("pad", "pointerdown", (event) => {
+  if (!event.isPrimary || event.button !== 0) return;
+  at("pad").setPointerCapture(event.pointerId);
+  draw(event);
+});
+on("pad", "pointermove", (event) => at("pad").hasPointerCapture(event.pointerId) && draw(event));
+on("pad", "lostpointercapture", takeDrawing);
+
+// The whole page takes a drop: one that missed the stage would make the browser leave for the file.
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  at("stage").classList.add("over");
+});
+addEventListener("dragleave", ({ relatedTarget }) => relatedTarget || at("stage").classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  at("stage").classList.remove("over");
+  take(event.dataTransfer.files[0]);
+});
+addEventListener("paste", ({ clipboardData: { files } }) => files.length && take(files[0]));
+
+start();

@@ -30,10 +30,10 @@ MLP = Recipe(
     labels=LABELS,
     network=networks.digits_mlp,
     augment=augment.handwriting,
-    epochs=60,
+    epochs=30,
     batch_size=128,
     learning_rate=2e-3,
-    patience=20,
+    patience=15,
     floors={"accuracy": 0.985},
 )
 
@@ -49,7 +49,7 @@ CNN = Recipe(
     epochs=24,
     batch_size=128,
     learning_rate=3e-3,
-    patience=12,
+    patience=15,
     floors={"accuracy": 0.995},
 )
 

@@ -1,0 +1,165 @@
+"""Tries the container image for real: builds it, runs it locked down, asks it over HTTP, and cleans up.
+
+    .venv/bin/python deploy/image/test.py
+
+Needs docker or podman. As root on Debian it installs podman where neither is there, and makes its
+own base image where no registry can be reached.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from PIL import Image, ImageDraw
+
+HERE = Path(__file__).parent
+NAME = f"glimpse-test-{os.getpid()}"
+"""Of the image and of the container."""
+READY_WITHIN = 120.0
+
+# What a careful operator allows: nothing to write but /tmp, no capability, few files and processes.
+LOCKED = (
+    "--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges",
+    "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024",
+)  # fmt: skip
+
+
+def main() -> None:
+    # Whoever stops this with a signal gets everything cleaned up as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    engine = find_engine()
+    with built_image(engine), running(engine) as url:
+        check_answers(url)
+        check_inside(engine)
+
+
+def find_engine() -> str:
+    for engine in ("docker", "podman"):
+        if shutil.which(engine) and works(engine, "info"):
+            return engine
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit("Neither docker nor podman answers; install one of them and start it.")
+    print("Neither docker nor podman answers; installing podman.", flush=True)
+    run("apt-get", "update", "-qq")
+    run("apt-get", "install", "-qq", "--no-install-recommends", "podman", "runc")
+    return "podman"
+
+
+@contextmanager
+def built_image(engine: str) -> Iterator[None]:
+    # Without layers podman leaves nothing behind; docker has a build cache that it clears itself.
+    environment = {**os.environ, "ENGINE": engine, "IMAGE": NAME, "BUILDAH_LAYERS": "false"}
+    usual_base = re.search(r"^ARG BASE=(.+)$", (HERE / "Dockerfile").read_text(), re.MULTILINE)
+    assert usual_base
+    try:
+        if not works(engine, "pull", usual_base[1]):
+            print(f"{usual_base[1]} cannot be pulled; making a base image.", flush=True)
+            environment["BASE"] = f"{NAME}-base"
+            run(HERE / "base.sh", environment["BASE"], env=environment)
+        started = time.monotonic()
+        run(HERE / "build.sh", env=environment)
+        size = int(output(engine, "image", "inspect", "--format={{.Size}}", NAME))
+        print(f"built in {time.monotonic() - started:.0f} s, {size / 1e6:.0f} MB", flush=True)
+        yield
+    finally:
+        works(engine, "rmi", "--force", NAME, f"{NAME}-base")
+
+
+@contextmanager
+def running(engine: str) -> Iterator[str]:
+    """The base URL of a container that runs the image and is ready."""
+    started = time.monotonic()
+    try:
+        run(engine, "run", "--detach", f"--name={NAME}", "--publish=127.0.0.1::3000", *LOCKED, NAME)
+        url = "http://" + output(engine, "port", NAME, "3000/tcp")
+        wait_until_ready(url)
+        print(f"ready after {time.monotonic() - started:.1f} s", flush=True)
+        yield url
+    except Exception:
+        subprocess.run([engine, "logs", NAME])
+        raise
+    finally:
+        works(engine, "rm", "--force", NAME)
+
+
+def wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not ready after {READY_WITHIN:.0f} s")
+
+
+def check_answers(url: str) -> None:
+    answer = post(f"{url}/classify", drawn_digit())
+    assert answer["label"] in answer["probabilities"]
+    assert abs(sum(answer["probabilities"].values()) - 1) < 1e-3
+    answer = post(f"{url}/price", drawn_car())
+    assert answer["low"] <= answer["price"] <= answer["high"]
+
+
+def post(url: str, image: Image.Image) -> dict:
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    response = httpx.post(url, files={"image": ("picture.png", png.getvalue())}, timeout=30)
+    print(url.rpartition("/")[2], response.status_code, response.text)
+    assert response.status_code == 200
+    return response.json()
+
+
+def drawn_digit() -> Image.Image:
+    """A seven in pen on paper."""
+    image = Image.new("RGB", (280, 280), "white")
+    ImageDraw.Draw(image).line([(75, 60), (205, 55), (120, 225)], fill=(25, 25, 30), width=16, joint="curve")
+    return image
+
+
+def drawn_car() -> Image.Image:
+    image = Image.new("RGB", (640, 480), (190, 205, 215))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 360, 640, 480), fill=(90, 90, 90))
+    draw.polygon([(190, 250), (250, 180), (430, 180), (490, 250)], fill=(40, 60, 80))
+    draw.rounded_rectangle((80, 245, 570, 350), 30, fill=(170, 30, 35))
+    for x in (185, 465):
+        draw.ellipse((x - 50, 300, x + 50, 400), fill=(20, 20, 20))
+    return image
+
+
+def check_inside(engine: str) -> None:
+    inside = (engine, "exec", NAME)
+    assert int(output(*inside, "id", "-u")) != 0, "it runs as root"
+    assert works(*inside, "python3", "-c", "import onnxruntime")
+    assert not works(*inside, "python3", "-c", "import torch"), "torch is in the image"
+    assert not works(*inside, "touch", "/bento/x"), "the service could change its own code"
+    probe = json.loads(output(engine, "inspect", "--format={{json .Config.Healthcheck.Test}}", NAME))
+    assert works(*inside, *probe[1:]), "its own health check fails"
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    subprocess.run(command, check=True, env=env)
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def works(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+if __name__ == "__main__":
+    main()

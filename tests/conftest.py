@@ -1,0 +1,54 @@
+"""What the tests share: a zoo trained from scratch on the way, real servers, and pictures."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtests.server import REPO, serving
+from models.zoo import ZOO
+from tests import pictures
+from training import sources
+from training.drawn_cars import DrawnCar, draw
+from training.export import export
+from training.fit import fit
+from training.recipes import RECIPES
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Where MNIST is fetched to, once per clone."""
+    return REPO / "data"
+
+
+@pytest.fixture(scope="session")
+def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A small digit classifier and a small price network, trained from scratch in half a minute."""
+    zoo = tmp_path_factory.mktemp("zoo")
+    digits = replace(RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2)
+    mnist = sources.load("mnist", digits.view, data).limited(6000)
+    export(digits, fit(digits, mnist), mnist, zoo)
+    cars = replace(RECIPES["drawn-cars"], epochs=8)
+    drawings = sources.load("drawn-cars", cars.view)
+    export(cars, fit(cars, drawings), drawings, zoo)
+    return zoo
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of a server with the models of the repository."""
+    with serving(ZOO, tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def digit_png() -> bytes:
+    return pictures.encoded(pictures.digit(7))
+
+
+@pytest.fixture
+def car_png() -> bytes:
+    car = DrawnCar(body="suv", length=0.7, wheel=0.11, trim=0.5)
+    return pictures.encoded(draw(car, np.random.default_rng(3)))
