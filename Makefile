@@ -3,7 +3,9 @@ PORT ?= 3000
 PYTHON ?= python3
 SERVE := .venv/bin
 DEV := .venv-dev/bin
+# Nobody is told what is served here: neither BentoML's nor onnxruntime's makers.
 export BENTOML_DO_NOT_TRACK := True
+export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help run test check train evaluate loadtest image test-image lock clean
@@ -12,7 +14,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/ready  ## serve the models of the repository on http://localhost:$(PORT)
-	$(SERVE)/bentoml serve service.service:Glimpse --port $(PORT)
+	$(SERVE)/python -m service --port $(PORT)
 
 loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users; leaves runs/loadtest.html and a verdict
 	$(DEV)/python -m loadtests
@@ -32,6 +34,12 @@ train: .venv-dev/ready  ## train and export every model whose data is at hand
 evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
 	$(DEV)/python -m training evaluate
 
+image: .venv/ready  ## build the container image glimpse:latest; CUDA=1 builds glimpse:cuda
+	deploy/image/build.sh
+
+test-image: .venv/ready  ## build the image, run it locked down, ask it over HTTP, clean up
+	$(SERVE)/python deploy/image/test.py
+
 # An environment is its lock file: installed once, again when the lock changes. The marker is written
 # last, so an installation that was interrupted starts over.
 .venv/ready: deploy/locks/serve.txt
@@ -50,6 +58,7 @@ lock:  ## pin the dependencies anew (needs uv)
 	$(LOCK) --output-file deploy/locks/serve.txt
 	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
 	  --output-file deploy/locks/dev.txt
+	$(LOCK) --extra cuda --constraints deploy/locks/serve.txt --output-file deploy/locks/serve-cuda.txt
 
 clean:  ## remove environments, runs and caches; data stays
 	rm -rf .venv .venv-dev runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,7 +25,7 @@ def serving(models_dir: Path, log: Path, **settings: str) -> Iterator[str]:
         "GLIMPSE_MODELS_DIR": str(models_dir),
         **{f"GLIMPSE_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [SERVING / "bentoml", "serve", "service.service:Glimpse", "--port", str(port)]
+    command = [SERVING / "python", "-m", "service", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=REPO, env=environment, stdout=output, stderr=subprocess.STDOUT

@@ -12,7 +12,7 @@ from models.zoo import ZooError, find
 from service import metrics
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
-from service.session import Device, choose_device, open_session
+from service.session import Device, open_sessions
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,15 +42,14 @@ class Catalog:
         """
         # The decoders are the parallelism; OpenCV's own threads would fight them for the cores.
         cv2.setNumThreads(1)
-        device = choose_device(settings.device)
+        device, models = open_sessions(find(settings.models_dir), settings)
         if device.reason:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
         decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
         classifiers: dict[str, Engine[ClassifierCard]] = {}
         regressors: dict[str, Engine[RegressorCard]] = {}
-        for path in find(settings.models_dir):
-            model = open_session(path, device, settings)
+        for model in models:
             card = model.card
             if isinstance(card, ClassifierCard):
                 classifiers[card.name] = Engine(card, model, decoders, settings)

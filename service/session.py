@@ -1,16 +1,14 @@
 """The onnxruntime session: on which device, and warm before anybody waits for it."""
 
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
-from models.zoo import CPU, Model, Providers, ZooError, open_model
+from models.zoo import CPU, Model, Providers, open_model
 from service.settings import Settings
-
-log = logging.getLogger(__name__)
 
 CUDA = "CUDAExecutionProvider"
 
@@ -43,11 +41,22 @@ def choose_device(wanted: str) -> Device:
     return Device("cpu", (CPU,), reason)
 
 
-def open_session(path: Path, device: Device, settings: Settings) -> Model:
-    """Open, verify and warm up one model file on the device.
+def open_sessions(paths: Sequence[Path], settings: Settings) -> tuple[Device, list[Model]]:
+    """Open, verify and warm up model files on the device that the settings ask for.
 
-    Raises ZooError, also where onnxruntime quietly fell back to another device.
+    Raises ZooError where a file is bad, DeviceError where the device is not there.
     """
+    device = choose_device(settings.device)
+    try:
+        return device, [_open(path, device, settings) for path in paths]
+    except DeviceError as error:
+        if settings.device != "auto":
+            raise
+        device = Device("cpu", (CPU,), str(error))
+        return device, [_open(path, device, settings) for path in paths]
+
+
+def _open(path: Path, device: Device, settings: Settings) -> Model:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     # Idle threads that spin would take the cores that decode pictures.
@@ -55,7 +64,8 @@ def open_session(path: Path, device: Device, settings: Settings) -> Model:
     model = open_model(path, device.providers, options)
     used = model.session.get_providers()[0]
     if used != device.providers[0]:
-        raise ZooError(f"{path.name} runs on {used} although {device.providers[0]} was asked for.")
+        # onnxruntime falls back without a word where a CUDA library is missing.
+        raise DeviceError(f"CUDA's libraries do not load: {path.name} would run on {used}")
     for count in (1, settings.max_batch_size):
         model(np.zeros((count, *model.card.view.shape), np.uint8))
     return model

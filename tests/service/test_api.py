@@ -1,6 +1,7 @@
 """The HTTP surface, over real HTTP: good pictures are answered, bad requests told what to do."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,12 +18,22 @@ from hypothesis import strategies as st
 from loadtests.server import REPO, serving
 from tests import pictures
 
+CLIENT = httpx.Client(timeout=30)
 PNG = pictures.encoded(pictures.digit(7))
 JPEG = pictures.encoded(pictures.landscape(320, 240), "JPEG")
 
 
+no_gpu = pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="a GPU is there")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_in_the_end():
+    yield
+    CLIENT.close()
+
+
 def post(server, path="/classify", image=PNG, **data):
-    return httpx.post(f"{server}{path}", files={"image": ("p.png", image)}, data=data, timeout=30)
+    return CLIENT.post(f"{server}{path}", files={"image": ("p.png", image)}, data=data)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 7])
@@ -61,7 +72,7 @@ def test_model_is_chosen_by_name(server, name):
 
 
 def test_a_bare_picture_may_be_the_body(server):
-    answer = httpx.post(
+    answer = CLIENT.post(
         f"{server}/classify?model=digits-mlp", content=PNG, headers={"Content-Type": "image/png"}
     )
 
@@ -135,17 +146,17 @@ def test_a_classifier_has_no_price(server):
 def test_malformed_forms(server, content, content_type):
     headers = {"Content-Type": content_type} if content_type else {}
 
-    assert_problem(httpx.post(f"{server}/classify", content=content, headers=headers), 400)
+    assert_problem(CLIENT.post(f"{server}/classify", content=content, headers=headers), 400)
 
 
 def test_missing_field(server):
-    answer = httpx.post(f"{server}/classify", files={"picture": PNG})
+    answer = CLIENT.post(f"{server}/classify", files={"picture": PNG})
 
     assert "`image` is missing" in assert_problem(answer, 400)["detail"]
 
 
 def test_field_sent_twice(server):
-    answer = httpx.post(f"{server}/classify", files=[("image", PNG), ("image", PNG)])
+    answer = CLIENT.post(f"{server}/classify", files=[("image", PNG), ("image", PNG)])
 
     assert "twice" in assert_problem(answer, 400)["detail"]
 
@@ -155,7 +166,7 @@ def test_a_url_is_never_fetched(server):
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.5)
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/seven.png"
-        assert_problem(httpx.post(f"{server}/classify", data={"image": url}, files={"model": b""}), 415)
+        assert_problem(CLIENT.post(f"{server}/classify", data={"image": url}, files={"model": b""}), 415)
         with pytest.raises(TimeoutError):
             trap.accept()
 
@@ -175,7 +186,7 @@ def test_body_that_grows_too_large_is_refused(server):
         for _ in range(40):
             yield bytes(2**20)
 
-    answer = httpx.post(f"{server}/classify", content=chunks(), headers={"Content-Type": "image/png"})
+    answer = CLIENT.post(f"{server}/classify", content=chunks(), headers={"Content-Type": "image/png"})
 
     assert_problem(answer, 413)
 
@@ -185,7 +196,7 @@ def test_body_that_grows_too_large_is_refused(server):
     [("GET", "/nothing", 404), ("GET", "/classify", 405), ("POST", "/models", 405), ("PUT", "/readyz", 405)],
 )
 def test_wrong_addresses(server, method, path, status):
-    assert_problem(httpx.request(method, server + path), status)
+    assert_problem(CLIENT.request(method, server + path), status)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -199,7 +210,7 @@ def test_wrong_addresses(server, method, path, status):
     content_type=st.sampled_from(["image/png", "multipart/form-data; boundary=x", "text/plain", "a/b/c;;="]),
 )
 def test_nothing_that_is_posted_is_a_500(server, content, content_type):
-    answer = httpx.post(f"{server}/classify", content=content, headers={"Content-Type": content_type})
+    answer = CLIENT.post(f"{server}/classify", content=content, headers={"Content-Type": content_type})
 
     assert_problem(answer, answer.status_code)
     assert 400 <= answer.status_code < 500
@@ -220,8 +231,8 @@ def assert_problem(answer: httpx.Response, status: int) -> dict[str, object]:
 
 def test_request_id_is_the_clients_or_a_new_one(server):
     url, files = f"{server}/classify", {"image": PNG}
-    given_id = httpx.post(url, files=files, headers={"X-Request-ID": "order-66"})
-    hostile = httpx.post(url, files=files, headers={"X-Request-ID": "a b\t<script>"})
+    given_id = CLIENT.post(url, files=files, headers={"X-Request-ID": "order-66"})
+    hostile = CLIENT.post(url, files=files, headers={"X-Request-ID": "a b\t<script>"})
 
     assert given_id.headers["x-request-id"] == given_id.json()["request_id"] == "order-66"
     assert len(hostile.headers["x-request-id"]) == 32
@@ -236,11 +247,8 @@ def test_server_timing_names_the_stages(server):
 def test_many_at_once_each_get_their_own_answer(server):
     which = [0, 1, 2, 3, 4, 7] * 20
     files = {digit: pictures.encoded(pictures.digit(digit)) for digit in set(which)}
-    with ThreadPoolExecutor(32) as clients, httpx.Client(timeout=30) as client:
-        answers = clients.map(
-            lambda digit: client.post(f"{server}/classify", files={"image": files[digit]}).json()["label"],
-            which,
-        )
+    with ThreadPoolExecutor(32) as clients:
+        answers = clients.map(lambda digit: post(server, image=files[digit]).json()["label"], which)
 
         assert list(answers) == [str(digit) for digit in which]
 
@@ -254,7 +262,7 @@ def test_one_bad_picture_spoils_only_itself(server):
 
 
 def test_models_shows_the_cards(server):
-    models = {model["name"]: model for model in httpx.get(f"{server}/models").json()["models"]}
+    models = {model["name"]: model for model in CLIENT.get(f"{server}/models").json()["models"]}
 
     assert {"digits-linear", "digits-mlp", "digits-cnn", "cars-mlp", "cars-cnn"} <= set(models)
     assert models["digits-cnn"]["default"]
@@ -266,21 +274,22 @@ def test_models_shows_the_cards(server):
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs.json", "/schema.json"])
 def test_bentoml_still_answers_its_own(server, path):
-    assert httpx.get(server + path).status_code == 200
+    assert CLIENT.get(server + path).status_code == 200
 
 
 def test_docs_declare_a_multipart_form(server):
-    paths = httpx.get(f"{server}/docs.json").json()["paths"]
+    paths = CLIENT.get(f"{server}/docs.json").json()["paths"]
     for path in ("/classify", "/price"):
         assert "multipart/form-data" in paths[path]["post"]["requestBody"]["content"]
 
 
 def test_metrics_count_and_do_not_grow_with_unknown_paths(server):
     post(server)
-    before = httpx.get(f"{server}/metrics").text
+    CLIENT.get(f"{server}/metrics")
+    before = CLIENT.get(f"{server}/metrics").text
     for number in range(20):
-        httpx.get(f"{server}/unknown-{number}")
-    after = httpx.get(f"{server}/metrics").text
+        CLIENT.get(f"{server}/unknown-{number}")
+    after = CLIENT.get(f"{server}/metrics").text
 
     assert 'glimpse_requests_total{call="/classify",status="200"}' in before
     assert 'glimpse_stage_seconds_count{model="digits-cnn",stage="infer"}' in before
@@ -289,15 +298,16 @@ def test_metrics_count_and_do_not_grow_with_unknown_paths(server):
 
 
 def test_page_loads_nothing_from_elsewhere(server):
-    page = httpx.get(server)
+    page = CLIENT.get(server)
 
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    for name in ("/page.js", "/page.css"):
-        assert name in page.text
-        assert httpx.get(server + name).status_code == 200
-    assert "http://" not in page.text
-    assert "https://" not in page.text
+    for name in ("page.js", "page.css"):
+        assert f'"{name}"' in page.text
+        assert CLIENT.get(f"{server}/{name}").status_code == 200
+    loaded = page.text.replace("xmlns='http://www.w3.org/2000/svg'", "")  # a name, never fetched
+    assert "http://" not in loaded
+    assert "https://" not in loaded
 
 
 def test_serving_environment_has_no_torch():
@@ -329,7 +339,7 @@ assert "torch" not in sys.modules
 def test_models_trained_on_the_way_are_served(trained_zoo: Path, tmp_path, digit_png, car_png):
     """The whole line: data, training, file, service, answer; defaults fall to what is there."""
     with serving(trained_zoo, tmp_path / "log") as url:
-        models = {model["name"] for model in httpx.get(f"{url}/models").json()["models"]}
+        models = {model["name"] for model in CLIENT.get(f"{url}/models").json()["models"]}
         digit, price = post(url, image=digit_png), post(url, "/price", car_png)
 
         assert models == {"digits-cnn", "drawn-cars"}
@@ -364,13 +374,17 @@ def test_queue_limit_refuses_with_retry_after(trained_zoo, tmp_path, digit_png):
     [
         pytest.param("/nowhere", {}, "is no folder", id="no-folder"),
         pytest.param("", {}, "No .onnx file", id="empty-folder"),
-        pytest.param("", {"queue_limit": "-1"}, "queue_limit", id="bad-setting"),
+        pytest.param("", {"queue_limit": "-1"}, "GLIMPSE_QUEUE_LIMIT", id="bad-setting"),
+        pytest.param("", {"device": "cuda"}, "GLIMPSE_DEVICE=cuda, but", id="no-gpu", marks=no_gpu),
     ],
 )
 def test_a_server_that_cannot_serve_says_why(tmp_path, models, variables, said):
     log = tmp_path / "log"
 
-    with pytest.raises(AssertionError), serving(Path(models or tmp_path), log, **variables):
+    with (
+        pytest.raises(AssertionError, match="ended with 1"),
+        serving(Path(models or tmp_path), log, **variables),
+    ):
         pass
 
     assert said in log.read_text()
