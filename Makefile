@@ -43,13 +43,15 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 # An environment is its lock file: installed once, again when the lock changes. The marker is written
 # last, so an installation that was interrupted starts over.
 .venv/ready: deploy/locks/serve.txt
-	$(PYTHON) -m venv .venv
-	$(SERVE)/python -m pip install --quiet --require-hashes --requirement $<
+	@$(PYTHON) -m venv .venv
+	@echo "Installing what serving needs into .venv (750 MB) ..."
+	@$(SERVE)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 .venv-dev/ready: deploy/locks/dev.txt
-	$(PYTHON) -m venv .venv-dev
-	$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
+	@$(PYTHON) -m venv .venv-dev
+	@echo "Installing what training and testing need into .venv-dev (5.5 GB, most of it CUDA) ..."
+	@$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.picture import Picture
+from models.pieces import Pieces
+from models.ruling import without_ruling
 
 Ink = npt.NDArray[np.uint8]
 """uint8 (height, width): how much ink lies on each spot, 0 for bare paper."""
@@ -61,13 +63,13 @@ def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
     otsu, _ = cv2.threshold(calm, 0, 255, cv2.THRESH_OTSU)
     # Otsu's split runs through the middle of a soft stroke; its fainter parts belong to it too.
     mask = _mask(calm, 0.7 * min(otsu, 0.5 * peak))
-    pieces = _Pieces.of(calm, mask)
+    pieces = Pieces.of(calm, mask)
     seed = pieces.main()
     pen = pieces.darkness(calm, seed)
     if pieces.spans(seed):
         # Ruling is fainter than the pen that writes on it: ask again, with the pen's own darkness.
-        mask = _without_lines(_mask(calm, 0.5 * pen))
-        pieces = _Pieces.of(calm, mask)
+        mask = without_ruling(_mask(calm, 0.5 * pen))
+        pieces = Pieces.of(calm, mask)
         seed = pieces.main()
         pen = pieces.darkness(calm, seed)
     keep = np.isin(pieces.labels, pieces.family(seed)).astype(np.uint8)
@@ -156,100 +158,6 @@ def _energy(grey: Ink) -> float:
 
 def _mask(ink: Ink, threshold: float) -> Ink:
     return cv2.threshold(ink, threshold, 1, cv2.THRESH_BINARY)[1]
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """The connected pieces of a mask; piece 0 is the paper.
-
-    labels: int32 (height, width). stats: int32 (pieces, 5), left, top, width, height, area.
-    mass: ink in each piece. edge: how many of its pixels lie on the picture's edge.
-    """
-
-    labels: npt.NDArray[np.int32]
-    stats: npt.NDArray[np.int32]
-    mass: npt.NDArray[np.float64]
-    edge: npt.NDArray[np.intp]
-
-    @staticmethod
-    def of(ink: Ink, mask: Ink) -> "_Pieces":
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        inked = np.flatnonzero(mask)
-        weights = ink.ravel()[inked].astype(np.float64)
-        mass = np.bincount(labels.ravel()[inked], weights, count).astype(np.float64)
-        rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-        return _Pieces(labels, stats, mass, np.bincount(rim, minlength=count))
-
-    def main(self) -> int:
-        """The piece with the most ink, where what lies along the edge (a table, the end of the
-        page) counts less."""
-        around = 2 * (self.stats[:, cv2.CC_STAT_WIDTH] + self.stats[:, cv2.CC_STAT_HEIGHT])
-        score = self.mass * np.clip(1 - 2 * self.edge / around, 0.02, 1)
-        score[0] = -1
-        return int(np.argmax(score))
-
-    def darkness(self, ink: Ink, piece: int) -> float:
-        x, y, w, h = self.stats[piece, :4]
-        inside = self.labels[y : y + h, x : x + w] == piece
-        return max(float(np.percentile(ink[y : y + h, x : x + w][inside], 95)), 1.0)
-
-    def spans(self, piece: int) -> bool:
-        """Goes from one edge of the picture to the opposite one, as ruling does."""
-        height, width = self.labels.shape
-        w, h = self.stats[piece, 2:4]
-        return bool(w >= 0.97 * width or h >= 0.97 * height)
-
-    def family(self, seed: int) -> list[int]:
-        """The seed and the pieces close by that are large enough to be strokes of the same digit."""
-        left, top, width, height, area = self.stats[seed]
-        right, bottom = left + width, top + height
-        chosen = [seed]
-        waiting = [piece for piece in range(1, len(self.stats)) if piece != seed
-                   and self.stats[piece, 4] >= 0.04 * area]  # fmt: skip
-        grown = True
-        while grown:
-            grown = False
-            reach = 0.2 * max(right - left, bottom - top)
-            for piece in list(waiting):
-                x, y, w, h, _ = self.stats[piece]
-                inside = left - reach < x + w / 2 < right + reach
-                if inside and top - reach < y + h / 2 < bottom + reach:
-                    chosen.append(piece)
-                    waiting.remove(piece)
-                    left, right = min(left, x), max(right, x + w)
-                    top, bottom = min(top, y), max(bottom, y + h)
-                    grown = True
-            # A page of writing is not one digit: grow once along the strokes, not across the page.
-            if len(chosen) > 8:
-                break
-        return chosen
-
-
-def _without_lines(mask: Ink) -> Ink:
-    """Erase straight thin lines that cross the picture; strokes that cross them stay."""
-    height, width = mask.shape
-    erased = mask
-    for across, length in ((False, width), (True, height)):
-        turned = mask.T if across else mask
-        turned = np.ascontiguousarray(turned)
-        lines = cv2.HoughLinesP(
-            turned * 255, 1, np.pi / 360, threshold=int(0.4 * length),
-            minLineLength=0.7 * length, maxLineGap=0.06 * length,
-        )  # fmt: skip
-        if lines is None:
-            continue
-        band = np.zeros_like(turned)
-        for x0, y0, x1, y1 in lines.reshape(-1, 4):
-            slope = (y1 - y0) / (x1 - x0) if x1 != x0 else 9.0
-            if abs(slope) < 0.25:
-                ends = (0, round(y0 - slope * x0)), (length, round(y0 + slope * (length - x0)))
-                cv2.line(band, *ends, color=1, thickness=max(3, length // 100))
-        # In the band, only what is taller than the band is a stroke.
-        tall = np.ones((max(5, length // 50), 1), np.uint8)
-        kept = cv2.morphologyEx(turned, cv2.MORPH_OPEN, tall)
-        line = band & turned & (1 - kept)
-        erased = erased & (1 - (line.T if across else line))
-    return np.ascontiguousarray(erased)
 
 
 def _cut_out(ink: Ink, keep: Ink, pen: float) -> Ink:

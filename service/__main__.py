@@ -4,6 +4,7 @@ BentoML restarts a worker that fails at its start over and over; here a bad sett
 device ends the process with its reason and exit code 1.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.settings import Settings
 
 
 def main() -> None:
+    logging.getLogger("service").setLevel(logging.ERROR)  # the worker will say it all again
     try:
         Catalog.open(Settings())
     except (ZooError, DeviceError) as error:

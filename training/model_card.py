@@ -1,5 +1,6 @@
 """The model card for people: <name>.md beside the .onnx file, generated from the card inside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.card import Card
@@ -101,3 +102,20 @@ def _limits(card: Card) -> str:
         " is that for a car it has not seen. The photos it learned from are of third parties,"
         " mostly without a stated licence: for research."
     )
+
+
+def zoo_table(cards: Sequence[Card]) -> str:
+    """The table of the README: every model with its main figure beside the constant's."""
+    rows = ["| model | pixels | main figure | constant | n |", "|---|---|---|---|---|"]
+    for card in cards:
+        metric, said = {
+            "classification": ("accuracy", "{:.2%} right"),
+            "regression": ("median_ape", "{:.1%} median error"),
+        }[card.task]
+        height, width, channels = card.view.shape
+        value, constant = card.measured.values[metric], card.measured.baseline[metric]
+        rows.append(
+            f"| [{card.name}](models/zoo/{card.name}.md) | {height} x {width} x {channels}"
+            f" | {said.format(value)} | {constant:.1%} | {card.measured.n:,} |"
+        )
+    return "\n".join(rows)
