@@ -18,8 +18,11 @@ from models.ruling import without_ruling
 Ink = npt.NDArray[np.uint8]
 """uint8 (height, width): how much ink lies on each spot, 0 for bare paper."""
 
-WORKING_SIDE = 400
+WORKING_SIDE = 160
 """Ink is looked for on a picture of at most this many pixels a side."""
+
+CLOSE_UP = 0.4
+"""Share of the working side below which a digit is looked at again, from nearer."""
 
 PAPER_SIDE = 64
 """Paper is smooth: its shade is estimated on a picture of about this many pixels a side."""
@@ -32,25 +35,42 @@ or large enough for a felt pen in a tight crop."""
 def find_digit(picture: Picture) -> Ink:
     """The largest piece of ink and what belongs to it: a tight crop, strokes at 255, the rest at 0.
 
-    A picture without any ink gives one empty pixel.
+    Looks at the whole picture first and, where the digit is a small part of it, once more at that
+    part. A picture without any ink gives one empty pixel.
     """
-    picture = _fit(picture, WORKING_SIDE)
-    side = max(picture.shape[:2])
-    fine = _digit_on_paper(picture, PAPER_GRAINS[0])
-    # Strokes near the width that the paper estimate can bridge may have been taken for paper.
-    if fine.stroke < 0.4 * side * PAPER_GRAINS[0]:
-        return fine.ink
-    coarse = _digit_on_paper(picture, PAPER_GRAINS[1])
-    return coarse.ink if coarse.pen > 1.25 * fine.pen else fine.ink
+    page = _fit(picture, WORKING_SIDE)
+    digit = _look(page)
+    left, top, width, height = digit.box
+    if max(width, height) < CLOSE_UP * WORKING_SIDE and page is not picture:
+        scale = max(picture.shape) / max(page.shape)
+        margin = max(width, height) / 2
+        rows = slice(max(int(scale * (top - margin)), 0), int(scale * (top + height + margin)) + 1)
+        columns = slice(max(int(scale * (left - margin)), 0), int(scale * (left + width + margin)) + 1)
+        digit = _look(_fit(picture[rows, columns], WORKING_SIDE))
+    return digit.ink
 
 
 @dataclass(frozen=True)
 class _Digit:
-    """ink: the tight crop. pen: darkness of the strokes, 1 to 255. stroke: their width in pixels."""
+    """ink: the tight crop. box: left, top, width, height of it. pen: darkness of the strokes, 1 to
+    255. stroke: their width in pixels."""
 
     ink: Ink
+    box: tuple[int, int, int, int]
     pen: float
     stroke: float
+
+
+NOTHING = _Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
+
+
+def _look(picture: Picture) -> _Digit:
+    fine = _digit_on_paper(picture, PAPER_GRAINS[0])
+    # Strokes near the width that the paper estimate can bridge may have been taken for paper.
+    if fine.stroke < 0.4 * max(picture.shape) * PAPER_GRAINS[0]:
+        return fine
+    coarse = _digit_on_paper(picture, PAPER_GRAINS[1])
+    return coarse if coarse.pen > 1.25 * fine.pen else fine
 
 
 def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
@@ -59,22 +79,22 @@ def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
     calm = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
     peak = int(calm.max())
     if peak == 0:
-        return _Digit(np.zeros((1, 1), np.uint8), 1.0, 1.0)
+        return NOTHING
     otsu, _ = cv2.threshold(calm, 0, 255, cv2.THRESH_OTSU)
     # Otsu's split runs through the middle of a soft stroke; its fainter parts belong to it too.
-    mask = _mask(calm, 0.7 * min(otsu, 0.5 * peak))
-    pieces = Pieces.of(calm, mask)
+    pieces = Pieces.of(calm, _mask(calm, 0.7 * min(otsu, 0.5 * peak)))
     seed = pieces.main()
     pen = pieces.darkness(calm, seed)
     if pieces.spans(seed):
         # Ruling is fainter than the pen that writes on it: ask again, with the pen's own darkness.
-        mask = without_ruling(_mask(calm, 0.5 * pen))
-        pieces = Pieces.of(calm, mask)
+        pieces = Pieces.of(calm, without_ruling(_mask(calm, 0.5 * pen)))
+        if pieces.count == 0:
+            return NOTHING
         seed = pieces.main()
         pen = pieces.darkness(calm, seed)
     keep = np.isin(pieces.labels, pieces.family(seed)).astype(np.uint8)
-    cut = _cut_out(ink, keep, pen)
-    return _Digit(cut, pen, _stroke_width(cut))
+    cut, box = _cut_out(ink, keep, pen)
+    return _Digit(cut, box, pen, _stroke_width(cut))
 
 
 def even_stroke(ink: Ink, side: int, width: float) -> Ink:
@@ -160,15 +180,17 @@ def _mask(ink: Ink, threshold: float) -> Ink:
     return cv2.threshold(ink, threshold, 1, cv2.THRESH_BINARY)[1]
 
 
-def _cut_out(ink: Ink, keep: Ink, pen: float) -> Ink:
-    """The kept pieces with their soft edges, the pen's darkness at 255."""
+def _cut_out(ink: Ink, keep: Ink, pen: float) -> tuple[Ink, tuple[int, int, int, int]]:
+    """The kept pieces with their soft edges, the pen's darkness at 255, and their box."""
     keep = cv2.dilate(keep, np.ones((3, 3), np.uint8))
     x, y, w, h = cv2.boundingRect(keep)
     cut = ink[y : y + h, x : x + w] * keep[y : y + h, x : x + w]
     soft = (cut.astype(np.float32) - 0.2 * pen) * (255 / (0.7 * pen))
     cut = np.clip(soft, 0, 255).astype(np.uint8)
-    x, y, w, h = cv2.boundingRect((cut > 25).astype(np.uint8))
-    return cut[y : y + h, x : x + w] if w and h else np.zeros((1, 1), np.uint8)
+    left, top, w, h = cv2.boundingRect(cv2.threshold(cut, 25, 255, cv2.THRESH_TOZERO)[1])
+    if w == 0:
+        return NOTHING.ink, (x, y, 1, 1)
+    return cut[top : top + h, left : left + w], (x + left, y + top, w, h)
 
 
 def _stroke_width(ink: Ink) -> float:

@@ -32,6 +32,10 @@ class Pieces:
         rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         return Pieces(labels, stats, mass, np.bincount(rim, minlength=count))
 
+    @property
+    def count(self) -> int:
+        return len(self.stats) - 1
+
     def main(self) -> int:
         """The piece with the most ink, where what lies along the edge (a table, the end of the
         page) counts less."""

@@ -13,10 +13,13 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.ink import WORKING_SIDE, Ink, centre_of_mass, even_stroke, find_digit
+from models.ink import Ink, centre_of_mass, even_stroke, find_digit
 from models.picture import Picture
 
 Pixels = npt.NDArray[np.uint8]
+
+SMALLEST_SIDE = 400
+"""Pixels that decoding leaves of a page at least, so that a digit in its corner can be looked at."""
 
 STROKE_WIDTH = 2.0
 """Pixels: what the strokes of a view of 20 pixels have at least; MNIST's have 2 to 4."""
@@ -88,7 +91,7 @@ class DigitView(BaseModel):
 
     @property
     def shorter_side(self) -> int:
-        return WORKING_SIDE // 2
+        return SMALLEST_SIDE
 
     def __call__(self, picture: Picture) -> Pixels:
         if picture.shape[:2] == (self.size, self.size):
