@@ -29,10 +29,10 @@ def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     zoo = tmp_path_factory.mktemp("zoo")
     digits = replace(RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2)
     mnist = sources.load("mnist", digits.view, data).limited(6000)
-    export(digits, fit(digits, mnist), mnist, zoo)
+    export(digits, fit(digits, mnist), mnist, zoo, data)
     cars = replace(RECIPES["drawn-cars"], epochs=8)
     drawings = sources.load("drawn-cars", cars.view)
-    export(cars, fit(cars, drawings), drawings, zoo)
+    export(cars, fit(cars, drawings), drawings, zoo, data)
     return zoo
 
 

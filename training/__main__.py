@@ -18,6 +18,7 @@ from training.fit import Fitted, fit
 from training.model_card import write_model_card
 from training.recipe import Recipe
 from training.recipes import PUBLISHED, RECIPES
+from training.strangers import strangers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -63,7 +64,7 @@ def train(
             checkpoint.unlink(missing_ok=True)
         fitted = fit(recipe, splits, checkpoint)
         fitted.save(runs / recipe.name)
-        _export(recipe, fitted, splits, zoo)
+        _export(recipe, fitted, splits, zoo, data)
 
 
 @app.command(name="export")
@@ -77,7 +78,7 @@ def export_again(
     """Calibrate, verify and write the .onnx files of models that were trained before."""
     for recipe in _chosen(names, data):
         splits = _load(recipe, data, limit)
-        _export(recipe, Fitted.load(runs / recipe.name, recipe), splits, zoo)
+        _export(recipe, Fitted.load(runs / recipe.name, recipe), splits, zoo, data)
 
 
 @app.command()
@@ -96,7 +97,8 @@ def evaluate(
         splits = sources.load(model.card.training.name, model.card.view, data)
         if splits.fingerprint != model.card.training.fingerprint:
             log.warning("%s: this is not the data it was trained on; compare with care", name)
-        measured = measure(model, splits, model.card.familiarity_threshold)
+        strange = strangers(model.card.training.name, model.card.view, 1000, seed=2, root=data)
+        measured = measure(model, splits, model.card.familiarity_threshold, strange)
         for metric, value in measured.values.items():
             then, constant = (
                 f"{table[metric]:.4g}" if metric in table else "-"
@@ -124,8 +126,8 @@ def _load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
     return splits.limited(limit) if limit else splits
 
 
-def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path) -> None:
-    path = export(recipe, fitted, splits, zoo)
+def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> None:
+    path = export(recipe, fitted, splits, zoo, data)
     card = write_model_card(open_model(path))
     console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {card.name}")
 

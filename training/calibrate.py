@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+FAR = 8.0
+"""Standard deviations: whatever is farther away than this is simply far."""
+
 FAMILIAR_SHARE = 0.985
 """Share of the calibration pictures that count as familiar: where the threshold is put."""
 
@@ -50,30 +53,25 @@ def interval(
 
 
 class Familiarity(nn.Module):
-    """How usual a picture's features are: 1 at the heart of the training pictures, towards 0 away.
+    """How much a picture's features look like those of the training pictures: 1 fully, towards 0 not.
 
-    Mahalanobis distance to the nearest class centre in the leading principal components, and the
-    part of the features that those components do not explain (Lee et al., NeurIPS 2018).
+    Two doubts, multiplied. A small network that was shown strangers (training/strangers.py) tells
+    them from training pictures (outlier exposure, Hendrycks et al., ICLR 2019). For what is like
+    neither: the Mahalanobis distance to the training features in their leading principal
+    components, and the part of the features that those do not explain.
     """
 
     mean: Tensor
     whiten: Tensor
     axes: Tensor
-    centres: Tensor
     residual: Tensor
 
-    def __init__(self, features: Tensor, classes: Tensor | None, components: int = 48) -> None:
-        """features: float32 (N, F) of training pictures. classes: int64 (N,), None for prices."""
+    def __init__(self, features: Tensor, strangers: Tensor, components: int = 48) -> None:
+        """features: float32 (N, F) of training pictures. strangers: float32 (M, F)."""
         super().__init__()
         mean = features.mean(0)
         centred = features - mean
-        if classes is None:
-            centres = torch.zeros(1, features.shape[1])
-            within = centred
-        else:
-            centres = torch.stack([centred[classes == label].mean(0) for label in classes.unique()])
-            within = centred - centres[torch.searchsorted(classes.unique(), classes)]
-        values, vectors = torch.linalg.eigh(within.T @ within / len(within))
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
         count = min(components, features.shape[1])
         axes = vectors[:, -count:]
         # Features that never vary (dead units) would otherwise divide by zero.
@@ -81,21 +79,45 @@ class Familiarity(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("axes", axes)
         self.register_buffer("whiten", 1 / spread)
-        self.register_buffer("centres", (centres @ axes) / spread)
         unexplained = (centred - centred @ axes @ axes.T).square().sum(1).mean()
         # Where the components explain nearly everything, what is left over is rounding.
         everything = centred.square().sum(1).mean()
         self.register_buffer("residual", unexplained.clamp_min(0.01 * float(everything) + 1e-6))
+        self.probe = _tell_apart(*(self._described(part) for part in (features, strangers)))
 
     def forward(self, features: Tensor) -> Tensor:
         """float32 (N, F) -> (N,) in [0, 1]."""
+        described = self._described(features)
+        distance = described[:, :-1].square().mean(1) + described[:, -1].square()
+        known: Tensor = self.probe(described)[:, 0].sigmoid()
+        return known * torch.exp(-0.05 * distance)
+
+    def _described(self, features: Tensor) -> Tensor:
+        """float32 (N, components + 1): whitened components and the length of what they leave over."""
         centred = features - self.mean
         projected = centred @ self.axes
-        white = (projected * self.whiten).unsqueeze(1) - self.centres.unsqueeze(0)
-        distance = white.square().mean(2).amin(1)
-        unexplained = (centred - projected @ self.axes.T).square().sum(1)
-        usual: Tensor = torch.exp(-0.25 * (distance + unexplained / self.residual))
-        return usual
+        rest = (centred - projected @ self.axes.T).square().sum(1, keepdim=True)
+        described = torch.cat([projected * self.whiten, (rest / self.residual).sqrt()], dim=1)
+        return described.clamp(-FAR, FAR)
+
+
+def _tell_apart(known: Tensor, strange: Tensor, hidden: int = 64, steps: int = 800) -> nn.Module:
+    """A network with a positive score for what is known, both sides weighing the same."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    probe = nn.Sequential(nn.Linear(known.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1))
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=3e-3, weight_decay=1e-2)
+    answers = torch.cat([torch.ones(256), torch.zeros(256)])
+    with torch.enable_grad():
+        for _ in range(steps):
+            batch = torch.cat([
+                part[torch.randint(len(part), (256,), generator=generator)] for part in (known, strange)
+            ])  # fmt: skip
+            loss = F.binary_cross_entropy_with_logits(probe(batch)[:, 0], answers)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return probe.eval().requires_grad_(False)
 
 
 def threshold(familiarity: npt.NDArray[np.float32]) -> float:

@@ -23,8 +23,11 @@ def answers(model: Model, pixels: npt.NDArray[np.uint8]) -> Answers:
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def measure(model: Model, splits: Splits, threshold: float) -> Measured:
-    """Metrics on the test split, and those of the constant that suits the training split best."""
+def measure(model: Model, splits: Splits, threshold: float, strange: npt.NDArray[np.uint8]) -> Measured:
+    """Metrics on the test split, and those of the constant that suits the training split best.
+
+    strange: pixels of pictures that the model was not made for; how many it knows to be so.
+    """
     outputs = answers(model, splits.test.pixels)
     familiar = float((outputs["familiarity"] >= threshold).mean())
     if model.card.task == "classification":
@@ -38,6 +41,8 @@ def measure(model: Model, splits: Splits, threshold: float) -> Measured:
         baseline = errors(constant, splits.test.targets.astype(np.float64))
     name = f"{splits.name}, test split"
     values["familiar"] = familiar
+    scores = answers(model, strange)["familiarity"]
+    values["strangers_refused"] = float((scores < threshold).mean())
     return Measured(data=name, n=len(splits.test), values=_round(values), baseline=_round(baseline))
 
 

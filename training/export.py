@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,22 @@ from models.card import (
     RegressorCard,
 )
 from models.zoo import open_model
-from training import calibrate
+from training import augment, calibrate
 from training.datasets import Examples, Splits
 from training.drawn_cars import draw, draw_model
 from training.evaluate import measure
 from training.fit import Fitted
 from training.networks import Network
 from training.recipe import Recipe
+from training.sources import DATA
+from training.strangers import strangers
 
 COVERAGE = 0.9
 TOLERANCE = 1e-4
 """How far onnxruntime may be from torch, relative to max(1, |answer|)."""
+
+STRANGERS, KNOWN = 6000, 12_000
+"""Pictures that familiarity is learned from, on either side, at most."""
 
 PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
 
@@ -76,12 +82,14 @@ class Regressor(nn.Module):
         return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
 
 
-def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path) -> Path:
+def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: Path = DATA) -> Path:
     """Calibrate, write, verify and measure; only then does folder/<name>.onnx appear.
 
+    root: where the data sets lie that familiarity learns strangers from.
     Raises ExportError; a file that stood there before stays as it was.
     """
-    served, card = _calibrated(recipe, fitted, splits)
+    strange = strangers(recipe.data, recipe.view, STRANGERS, seed=1, root=root)
+    served, card = _calibrated(recipe, fitted, splits, strange)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         path = Path(work, f"{recipe.name}.onnx")
@@ -93,7 +101,10 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path) -> Path
         _write(graph, card, path)
         model = open_model(path)
         _same_answers(model(golden), expected)
-        measured = measure(model, splits, card.familiarity_threshold)
+        measured = measure(
+            model, splits, card.familiarity_threshold,
+            strangers(recipe.data, recipe.view, 1000, seed=2, root=root),
+        )  # fmt: skip
         _above_floors(recipe, measured)
         _write(graph, card.model_copy(update={"measured": measured}), path)
         open_model(path)
@@ -106,15 +117,19 @@ def _to_float(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float() / 255
 
 
-def _calibrated(recipe: Recipe, fitted: Fitted, splits: Splits) -> tuple[nn.Module, Card]:
+def _calibrated(
+    recipe: Recipe, fitted: Fitted, splits: Splits, strange: npt.NDArray[np.uint8]
+) -> tuple[nn.Module, Card]:
     """The module that answers, and its card but for golden answers and metrics."""
     network = fitted.network
-    features = _features(network, splits.train)
+    familiarity = _familiarity(recipe, network, splits.train, strange)
+    calibration = _features(network, splits.calibration.pixels)
     facts = {
         "name": recipe.name,
         "version": _version(network),
         "summary": recipe.summary,
         "view": recipe.view,
+        "familiarity_threshold": _threshold(familiarity, calibration),
         "training": Data(
             name=splits.name,
             count=len(splits.train),
@@ -125,19 +140,14 @@ def _calibrated(recipe: Recipe, fitted: Fitted, splits: Splits) -> tuple[nn.Modu
         "golden": Golden(shape=(0, *recipe.view.shape), pixels="", answers={}),
         "licence": "Apache-2.0",
     }
-    calibration = _features(network, splits.calibration)
     with torch.no_grad():
         scores = network.head(calibration)
     served: nn.Module
     if recipe.task == "classification":
         classes = torch.from_numpy(splits.calibration.targets.astype(np.int64))
-        familiarity = calibrate.Familiarity(features, torch.from_numpy(splits.train.targets))
-        facts["familiarity_threshold"] = _threshold(familiarity, calibration)
         served = Classifier(network, calibrate.temperature(scores, classes), familiarity)
         return served.eval(), ClassifierCard(labels=recipe.labels, **facts)
     assert fitted.target is not None and splits.calibration.groups is not None
-    familiarity = calibrate.Familiarity(features, None)
-    facts["familiarity_threshold"] = _threshold(familiarity, calibration)
     target = fitted.target
     predicted = scores[:, 0].double().numpy() * target.std + target.mean
     residuals = np.log(splits.calibration.targets.astype(np.float64)) - predicted
@@ -147,10 +157,22 @@ def _calibrated(recipe: Recipe, fitted: Fitted, splits: Splits) -> tuple[nn.Modu
     return served.eval(), card
 
 
+def _familiarity(
+    recipe: Recipe, network: Network, train: Examples, strange: npt.NDArray[np.uint8]
+) -> calibrate.Familiarity:
+    """Known is what the network was trained on, as it is and as augmentation changed it."""
+    known = train.pixels[:KNOWN]
+    torch.manual_seed(recipe.seed)
+    features = [_features(network, known), _features(network, known, recipe.augment)]
+    return calibrate.Familiarity(torch.cat(features), _features(network, strange))
+
+
 @torch.no_grad()
-def _features(network: Network, part: Examples) -> Tensor:
-    batches = torch.from_numpy(part.pixels).split(128)
-    return torch.cat([network.features(_to_float(batch)) for batch in batches])
+def _features(
+    network: Network, pixels: npt.NDArray[np.uint8], change: Callable[[Tensor], Tensor] = augment.none
+) -> Tensor:
+    batches = torch.from_numpy(pixels).split(128)
+    return torch.cat([network.features(change(_to_float(batch))) for batch in batches])
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ MEANING = {
     "f1": "F1 score, mean over the classes",
     "ece": "expected calibration error, 15 bins",
     "familiar": "share of test pictures that count as familiar",
+    "strangers_refused": "share of drawn pictures of anything else that do not",
     "median_ape": "median absolute percentage error",
     "mape": "mean absolute percentage error",
     "mae": "mean absolute error, in the card's unit",

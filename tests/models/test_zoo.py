@@ -10,6 +10,9 @@ import pytest
 
 from models.card import METADATA_KEY, read_card
 from models.zoo import ZOO, ZooError, find, open_model
+from training import sources
+from training.evaluate import measure
+from training.strangers import strangers
 
 ALL = [path.stem for path in find(ZOO)]
 
@@ -63,12 +66,10 @@ def floors():
 
 @pytest.mark.parametrize(("name", "floor"), floors())
 def test_digits_reach_their_floor_on_mnist(name, floor, data):
-    from training import sources
-    from training.evaluate import measure
-
     model = open_model(ZOO / f"{name}.onnx")
     mnist = sources.load("mnist", model.card.view, data)
-    measured = measure(model, mnist, model.card.familiarity_threshold)
+    strange = strangers("mnist", model.card.view, 300, seed=3, root=data)
+    measured = measure(model, mnist, model.card.familiarity_threshold, strange)
 
     assert measured.n == 10_000
     assert measured.values["accuracy"] >= floor

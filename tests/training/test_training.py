@@ -14,6 +14,7 @@ from training.export import ExportError, export
 from training.fit import Fitted, fit
 from training.model_card import MEANING, render
 from training.recipes import PUBLISHED, RECIPES
+from training.strangers import strangers
 
 LINEAR = replace(RECIPES["digits-linear"], epochs=2, floors={})
 
@@ -109,23 +110,41 @@ def test_interval_covers_unseen_groups():
 
 
 def test_familiarity_tells_strange_features_from_usual_ones():
+    """Strangers like those it was shown, and others like nothing it has seen."""
     torch.manual_seed(0)
     mix = torch.randn(6, 30)
-    classes = torch.randint(0, 3, (2000,))
     centres = 4 * torch.randn(3, 6)
 
-    def features(count_classes):
-        return (centres[count_classes] + torch.randn(len(count_classes), 6)) @ mix
+    def usual(count):
+        return (centres[torch.randint(0, 3, (count,))] + torch.randn(count, 6)) @ mix
 
-    familiarity = calibrate.Familiarity(features(classes), classes)
-    usual = familiarity(features(classes))
-    elsewhere = familiarity((20 + torch.randn(500, 6)) @ mix)
-    off_the_plane = familiarity(features(classes[:500]) + 3 * torch.randn(500, 30))
-    threshold = calibrate.threshold(usual.numpy())
+    def strange(count):
+        return (2 * torch.randn(count, 6)) @ mix + torch.randn(count, 30)
 
-    assert (usual >= threshold).float().mean() == pytest.approx(calibrate.FAMILIAR_SHARE, abs=0.005)
-    assert (elsewhere < threshold).float().mean() > 0.99
-    assert (off_the_plane < threshold).float().mean() > 0.99
+    familiarity = calibrate.Familiarity(usual(2000), strange(2000))
+    threshold = calibrate.threshold(familiarity(usual(2000)).numpy())
+
+    assert (familiarity(usual(2000)) >= threshold).float().mean() > 0.97
+    assert (familiarity(strange(500)) < threshold).float().mean() > 0.95
+    assert (familiarity((20 + torch.randn(500, 6)) @ mix) < threshold).float().mean() > 0.99
+    assert (familiarity(usual(500) + 5 * torch.randn(500, 30)) < threshold).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("data_set", ["mnist", "cars"])
+def test_strangers_are_strange_and_the_same_for_the_same_seed(data, data_set):
+    view = LINEAR.view if data_set == "mnist" else RECIPES["cars-cnn"].view
+    once, again, other = (strangers(data_set, view, 14, seed, data) for seed in (1, 1, 2))
+
+    assert once.shape == (14, *view.shape)
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, other)
+
+
+def test_a_model_trained_on_the_way_knows_strangers(trained_zoo):
+    measured = open_model(trained_zoo / "digits-cnn.onnx").card.measured.values
+
+    assert measured["familiar"] > 0.9
+    assert measured["strangers_refused"] > 0.8
 
 
 def test_drawn_prices_follow_what_is_drawn():
