@@ -15,6 +15,9 @@ from models.picture import Picture
 from models.pieces import Pieces
 from models.ruling import without_ruling
 
+Grey = npt.NDArray[np.uint8]
+"""uint8 (height, width): light, 0 to 255."""
+
 Ink = npt.NDArray[np.uint8]
 """uint8 (height, width): how much ink lies on each spot, 0 for bare paper."""
 
@@ -38,15 +41,16 @@ def find_digit(picture: Picture) -> Ink:
     Looks at the whole picture first and, where the digit is a small part of it, once more at that
     part. A picture without any ink gives one empty pixel.
     """
-    page = _fit(picture, WORKING_SIDE)
+    grey = _most_contrast(picture)
+    page = _fit(grey, WORKING_SIDE)
     digit = _look(page)
     left, top, width, height = digit.box
-    if max(width, height) < CLOSE_UP * WORKING_SIDE and page is not picture:
-        scale = max(picture.shape) / max(page.shape)
+    if max(width, height) < CLOSE_UP * WORKING_SIDE and page is not grey:
+        scale = max(grey.shape) / max(page.shape)
         margin = max(width, height) / 2
         rows = slice(max(int(scale * (top - margin)), 0), int(scale * (top + height + margin)) + 1)
         columns = slice(max(int(scale * (left - margin)), 0), int(scale * (left + width + margin)) + 1)
-        digit = _look(_fit(picture[rows, columns], WORKING_SIDE))
+        digit = _look(_fit(grey[rows, columns], WORKING_SIDE))
     return digit.ink
 
 
@@ -64,17 +68,17 @@ class _Digit:
 NOTHING = _Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
 
 
-def _look(picture: Picture) -> _Digit:
-    fine = _digit_on_paper(picture, PAPER_GRAINS[0])
+def _look(page: Grey) -> _Digit:
+    fine = _digit_on_paper(page, PAPER_GRAINS[0])
     # Strokes near the width that the paper estimate can bridge may have been taken for paper.
-    if fine.stroke < 0.4 * max(picture.shape) * PAPER_GRAINS[0]:
+    if fine.stroke < 0.4 * max(page.shape) * PAPER_GRAINS[0]:
         return fine
-    coarse = _digit_on_paper(picture, PAPER_GRAINS[1])
+    coarse = _digit_on_paper(page, PAPER_GRAINS[1])
     return coarse if coarse.pen > 1.25 * fine.pen else fine
 
 
-def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
-    ink = _ink_on_paper(picture, grain)
+def _digit_on_paper(page: Grey, grain: float) -> _Digit:
+    ink = _ink_on_paper(page, grain)
     # Above the noise of sensors and JPEG, which a slight blur levels and a stroke survives.
     calm = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
     peak = int(calm.max())
@@ -92,8 +96,7 @@ def _digit_on_paper(picture: Picture, grain: float) -> _Digit:
             return NOTHING
         seed = pieces.main()
         pen = pieces.darkness(calm, seed)
-    keep = np.isin(pieces.labels, pieces.family(seed)).astype(np.uint8)
-    cut, box = _cut_out(ink, keep, pen)
+    cut, box = _cut_out(ink, pieces.mask(pieces.family(seed)), pen)
     return _Digit(cut, box, pen, _stroke_width(cut))
 
 
@@ -128,23 +131,25 @@ def centre_of_mass(ink: Ink) -> tuple[float, float]:
     return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
 
 
-def _fit(picture: Picture, side: int) -> Picture:
-    height, width = picture.shape[:2]
+def _most_contrast(picture: Picture) -> Grey:
+    """The channel that varies most: a yellow pen is invisible in grey and plain in blue."""
+    step = max(min(picture.shape[:2]) // PAPER_SIDE, 1)
+    _, spread = cv2.meanStdDev(picture[::step, ::step])
+    return cv2.extractChannel(picture, int(np.argmax(spread)))
+
+
+def _fit(grey: Grey, side: int) -> Grey:
+    height, width = grey.shape
     scale = side / max(height, width)
     if scale >= 1:
-        return picture
+        return grey
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
 
-def _ink_on_paper(picture: Picture, grain: float) -> Ink:
-    """How far each pixel is from the paper around it, towards the ink's side of it.
-
-    The channel with the most contrast counts: a yellow pen is invisible in grey and plain in blue.
-    """
-    small = _fit(picture, PAPER_SIDE)
-    channel = int(np.argmax(small.reshape(-1, 3).std(axis=0)))
-    grey, small = cv2.extractChannel(picture, channel), cv2.extractChannel(small, channel)
+def _ink_on_paper(grey: Grey, grain: float) -> Ink:
+    """How far each pixel is from the paper around it, towards the ink's side of it."""
+    small = _fit(grey, PAPER_SIDE)
     if _light_on_dark(small):
         grey, small = cv2.bitwise_not(grey), cv2.bitwise_not(small)
     # Closing fills everything dark that is narrower than the kernel: what is left is paper.
@@ -154,7 +159,7 @@ def _ink_on_paper(picture: Picture, grain: float) -> Ink:
     return cv2.divide(cv2.subtract(paper, grey), paper, scale=255)
 
 
-def _light_on_dark(grey: Ink) -> bool:
+def _light_on_dark(grey: Grey) -> bool:
     """Three votes: ink covers less than paper does, paper reaches the border, and narrow things
     differ from their surroundings towards the ink's side (which a shadow does not change)."""
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
@@ -166,13 +171,13 @@ def _light_on_dark(grey: Ink) -> bool:
     return float(light.mean()) + float(rim.mean()) - 1 + 0.15 * float(strokes) < 0
 
 
-def _morph(grey: Ink, operation: int, grain: float) -> Ink:
+def _morph(grey: Grey, operation: int, grain: float) -> Grey:
     reach = 2 * round(max(grey.shape) * grain / 2) + 1
     kernel = np.ones((reach, reach), np.uint8)
     return cv2.morphologyEx(grey, operation, kernel, borderType=cv2.BORDER_REPLICATE)
 
 
-def _energy(grey: Ink) -> float:
+def _energy(grey: Grey) -> float:
     return float(cv2.norm(grey, cv2.NORM_L2SQR))
 
 

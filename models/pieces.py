@@ -49,6 +49,12 @@ class Pieces:
         inside = self.labels[y : y + h, x : x + w] == piece
         return max(float(np.percentile(ink[y : y + h, x : x + w][inside], 95)), 1.0)
 
+    def mask(self, chosen: list[int]) -> Grey:
+        """1 where one of the chosen pieces is."""
+        wanted = np.zeros(len(self.stats), np.uint8)
+        wanted[chosen] = 1
+        return wanted[self.labels]
+
     def spans(self, piece: int) -> bool:
         """Goes from one edge of the picture to the opposite one, as ruling does."""
         height, width = self.labels.shape
