@@ -8,7 +8,7 @@ export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test check train evaluate loadtest image test-image lock clean
+.PHONY: help run test test-fast check train evaluate loadtest image test-image lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users; leaves runs/loadt
 
 test: .venv-dev/ready .venv/ready  ## run the tests
 	$(DEV)/python -m pytest
+
+test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no container and no patience
+	$(DEV)/python -m pytest -m "not slow and not browser and not container"
 
 check: .venv-dev/ready  ## format, lint, types, import arrows
 	$(DEV)/ruff format --check .

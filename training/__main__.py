@@ -19,6 +19,7 @@ from training.model_card import write_model_card
 from training.recipe import Recipe
 from training.recipes import PUBLISHED, RECIPES
 from training.strangers import strangers
+from training.transfer import fit_transfer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -62,7 +63,8 @@ def train(
         checkpoint = runs / recipe.name / "checkpoint.pt"
         if not resume:
             checkpoint.unlink(missing_ok=True)
-        fitted = fit(recipe, splits, checkpoint)
+        learn = fit_transfer if recipe.frozen_body else fit
+        fitted = learn(recipe, splits, checkpoint)
         fitted.save(runs / recipe.name)
         _export(recipe, fitted, splits, zoo, data)
 

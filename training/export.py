@@ -27,7 +27,7 @@ from training import augment, calibrate
 from training.datasets import Examples, Splits
 from training.drawn_cars import draw, draw_model
 from training.evaluate import measure
-from training.fit import Fitted
+from training.fit import Fitted, to_float
 from training.networks import Network
 from training.recipe import Recipe
 from training.sources import DATA
@@ -37,7 +37,7 @@ COVERAGE = 0.9
 TOLERANCE = 1e-4
 """How far onnxruntime may be from torch, relative to max(1, |answer|)."""
 
-STRANGERS, KNOWN = 6000, 12_000
+STRANGERS, KNOWN = 3000, 3000
 """Pictures that familiarity is learned from, on either side, at most."""
 
 PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
         self.network, self.temperature, self.familiarity = network, temperature, familiarity
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.network.features(_to_float(pixels))
+        features = self.network.features(to_float(pixels))
         logits = self.network.head(features) / self.temperature
         return logits.softmax(1), self.familiarity(features)
 
@@ -76,7 +76,7 @@ class Regressor(nn.Module):
         self.mean, self.std, self.bounds = mean, std, bounds
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features = self.network.features(_to_float(pixels))
+        features = self.network.features(to_float(pixels))
         log_price = self.network.head(features)[:, 0] * self.std + self.mean
         low, high = (log_price + bound for bound in self.bounds)
         return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
@@ -111,10 +111,6 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
         target = folder / path.name
         path.replace(target)
     return target
-
-
-def _to_float(pixels: Tensor) -> Tensor:
-    return pixels.permute(0, 3, 1, 2).float() / 255
 
 
 def _calibrated(
@@ -161,7 +157,7 @@ def _familiarity(
     recipe: Recipe, network: Network, train: Examples, strange: npt.NDArray[np.uint8]
 ) -> calibrate.Familiarity:
     """Known is what the network was trained on, as it is and as augmentation changed it."""
-    known = train.pixels[:KNOWN]
+    known = train.pixels[np.random.default_rng(recipe.seed).permutation(len(train))[:KNOWN]]
     torch.manual_seed(recipe.seed)
     features = [_features(network, known), _features(network, known, recipe.augment)]
     return calibrate.Familiarity(torch.cat(features), _features(network, strange))
@@ -172,7 +168,7 @@ def _features(
     network: Network, pixels: npt.NDArray[np.uint8], change: Callable[[Tensor], Tensor] = augment.none
 ) -> Tensor:
     batches = torch.from_numpy(pixels).split(128)
-    return torch.cat([network.features(change(_to_float(batch))) for batch in batches])
+    return torch.cat([network.features(change(to_float(batch))) for batch in batches])
 
 
 @torch.no_grad()

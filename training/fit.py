@@ -146,7 +146,7 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
             order = torch.randperm(len(splits.train), generator=shuffle).to(where)
             for step in range(steps_per_epoch):
                 index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                pictures = _to_float(train[0][index]).to(memory_format=channels_last)
+                pictures = to_float(train[0][index])
                 losses_each = _losses(recipe, network(recipe.augment(pictures)), train[1][index])
                 loss = (losses_each * weights[index]).mean()
                 optimizer.zero_grad(set_to_none=True)
@@ -183,8 +183,14 @@ def _on_device(part: Examples, target: Target | None, where: torch.device) -> tu
     return torch.from_numpy(part.pixels).to(where), answers.to(where)
 
 
-def _to_float(pixels: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1]; the exported graph does the same."""
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1], as in the exported graph.
+
+    Descriptions, float32 (N, F), are what a network takes already (training/transfer.py).
+    """
+    if pixels.dtype == torch.float32:
+        return pixels
+    # The strides stay those of (N, H, W, C): torch's channels_last, fastest for convolutions.
     return pixels.permute(0, 3, 1, 2).float() / 255
 
 
@@ -211,7 +217,7 @@ def _validate(
 ) -> tuple[float, float]:
     """(loss, metric) of the validation split."""
     network.eval()
-    scores = torch.cat([network(_to_float(batch)) for batch in pixels.split(256)])
+    scores = torch.cat([network(to_float(batch)) for batch in pixels.split(256)])
     if target is None:
         accuracy = (scores.argmax(1) == answers).float().mean()
         return float(F.cross_entropy(scores, answers)), float(accuracy)

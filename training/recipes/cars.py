@@ -40,7 +40,23 @@ CNN = Recipe(
     patience=15,
 )
 
-RECIPES = (MLP, CNN)
+TRANSFER = Recipe(
+    name="cars-transfer",
+    summary="The list price of a car from a photo, by a network that learned to see on ImageNet.",
+    task="regression",
+    data="cars",
+    view=PhotoView(resize=160, crop=240),
+    network=networks.cars_transfer,
+    augment=augment.street,
+    epochs=40,
+    batch_size=128,
+    learning_rate=1e-3,
+    weight_decay=5e-2,
+    patience=15,
+    frozen_body=True,
+)
+
+RECIPES = (MLP, CNN, TRANSFER)
 
 DRAWN = Recipe(
     name="drawn-cars",
