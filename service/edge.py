@@ -72,7 +72,8 @@ class Edge:
         try:
             response = await handler(http)
         except ClientDisconnect:
-            return
+            # Nobody reads it, but BentoML's timeout waits until something was answered.
+            response = Response(status_code=400)
         except Problem as problem:
             response = problem.response(request_id)
         except Exception:

@@ -42,7 +42,9 @@ PictureForm.multipart_fields = ["image"]
     name="glimpse",
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    traffic={"timeout": 3600},
+    # Each request leaves a timer behind for this long (BentoML never cancels it): not too long. Ours
+    # is the deadline that counts, GLIMPSE_DEADLINE_MS; this one only ends uploads that never do.
+    traffic={"timeout": 60},
 )
 class Glimpse:
     """Answers what is on a picture: a class with its probabilities, or a price with its interval."""

@@ -27,8 +27,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export BENTOML_HOME=$work BENTOML_DO_NOT_TRACK=True ORT_DISABLE_TELEMETRY=1
 
-sed "s|locks/serve.txt|locks/$lock.txt|" bentofile.yaml >"$work/bentofile.yaml"
-"$bentoml" build --bentofile "$work/bentofile.yaml" --version "${bento#*:}" --output tag
+# From a copy: BentoML packs nothing below a folder whose name starts with a dot, wherever that is.
+mkdir "$work/src"
+cp -r service models deploy LICENSE README.md "$work/src"
+sed "s|locks/serve.txt|locks/$lock.txt|" bentofile.yaml >"$work/src/bentofile.yaml"
+(cd "$work/src" && "$bentoml" build --version "${bento#*:}" --output tag)
 
 # BentoML copies our Dockerfile to TMPDIR and then refuses to read it unless that is below the current
 # directory: https://github.com/bentoml/BentoML/issues/5566
