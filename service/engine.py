@@ -15,6 +15,7 @@ from models.zoo import Model
 from service import metrics, request
 from service.batching import BatchQueue, QueueFull, QueueTimeout
 from service.errors import DeadlinePassed, Overloaded, picture_problem
+from service.session import batch_size
 from service.settings import Settings
 
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
@@ -31,7 +32,7 @@ class Engine(Generic[CardT]):
         self._queue: BatchQueue[Pixels, Answers] = BatchQueue(
             self._run,
             ThreadPoolExecutor(1, thread_name_prefix=card.name),
-            settings.max_batch_size,
+            batch_size(card.view.shape, settings.max_batch_size),
             settings.queue_limit,
             settings.deadline_ms / 1000,
         )

@@ -12,6 +12,10 @@ from service.settings import Settings
 
 CUDA = "CUDAExecutionProvider"
 
+BATCH_VALUES = 1_500_000
+"""Values (pixels times channels) in one batch: what a batch of 64 photos would take is a gigabyte of
+activations, and on a CPU it is no faster than eight."""
+
 
 class DeviceError(Exception):
     """The device asked for is not there; the message says why and what to set."""
@@ -41,6 +45,12 @@ def choose_device(wanted: str) -> Device:
     return Device("cpu", (CPU,), reason)
 
 
+def batch_size(shape: tuple[int, int, int], limit: int) -> int:
+    """Pictures of this shape in one batch: at most limit, fewer where they are large, at least one."""
+    height, width, channels = shape
+    return max(min(limit, BATCH_VALUES // (height * width * channels)), 1)
+
+
 def open_sessions(paths: Sequence[Path], settings: Settings) -> tuple[Device, list[Model]]:
     """Open, verify and warm up model files on the device that the settings ask for.
 
@@ -66,7 +76,9 @@ def _open(path: Path, device: Device, settings: Settings) -> Model:
     if used != device.providers[0]:
         # onnxruntime falls back without a word where a CUDA library is missing.
         raise DeviceError(f"CUDA's libraries do not load: {path.name} would run on {used}")
-    for count in (1, settings.max_batch_size):
+    # The first run of a shape sets up memory and, on CUDA, chooses kernels: nobody shall wait for that.
+    largest = batch_size(model.card.view.shape, settings.max_batch_size)
+    for count in (1, largest) if device.name == "cuda" else (1,):
         model(np.zeros((count, *model.card.view.shape), np.uint8))
     return model
 

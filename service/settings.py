@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     """A folder of .onnx files with cards; all of them are served."""
 
     default_classifier: str = "digits-cnn"
-    default_regressor: str = "cars-cnn"
+    default_regressor: str = "cars-transfer"
     """Who answers where a request names no model; the first of the kind if there is no such file."""
 
     max_upload_bytes: Positive = 32 * 2**20

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.batching import BatchQueue, QueueFull, QueueTimeout
+from service.session import batch_size
 
 
 class Doubler:
@@ -139,3 +140,9 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(plan, max_batch_size)
     assert [item for item in computed if item in stayed] == [i for i in computed if i in stayed]
     assert all(1 <= len(batch) <= max_batch_size for batch in run.batches)
     assert len(computed) <= len(plan)
+
+
+def test_batches_of_large_pictures_are_small():
+    assert batch_size((28, 28, 1), 64) == 64
+    assert 1 <= batch_size((240, 240, 3), 64) <= 16
+    assert batch_size((1024, 1024, 3), 64) == 1
