@@ -167,7 +167,7 @@ def _familiarity(
 def _features(
     network: Network, pixels: npt.NDArray[np.uint8], change: Callable[[Tensor], Tensor] = augment.none
 ) -> Tensor:
-    batches = torch.from_numpy(pixels).split(128)
+    batches = torch.from_numpy(pixels).split(32)
     return torch.cat([network.features(change(to_float(batch))) for batch in batches])
 
 

@@ -264,7 +264,9 @@ def test_one_bad_picture_spoils_only_itself(server):
 def test_models_shows_the_cards(server):
     models = {model["name"]: model for model in CLIENT.get(f"{server}/models").json()["models"]}
 
-    assert {"digits-linear", "digits-mlp", "digits-cnn", "cars-mlp", "cars-cnn"} <= set(models)
+    names = {"digits-linear", "digits-mlp", "digits-cnn", "cars-mlp", "cars-cnn", "cars-transfer"}
+    assert names <= set(models)
+    assert models["cars-transfer"]["default"]
     assert models["digits-cnn"]["default"]
     assert models["digits-cnn"]["view"] == {"recipe": "digit", "size": 28, "ink": 20}
     assert models["cars-cnn"]["unit"] == "USD"
