@@ -37,8 +37,9 @@ COVERAGE = 0.9
 TOLERANCE = 1e-4
 """How far onnxruntime may be from torch, relative to max(1, |answer|)."""
 
-STRANGERS, KNOWN = 3000, 3000
-"""Pictures that familiarity is learned from, on either side, at most."""
+STRANGERS, KNOWN = 4000, 12_000
+"""Pictures that familiarity is learned from, on either side, at most; a quarter of them behind a
+backbone, where each costs a hundred times as much."""
 
 PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
 
@@ -88,7 +89,8 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
     root: where the data sets lie that familiarity learns strangers from.
     Raises ExportError; a file that stood there before stays as it was.
     """
-    strange = strangers(recipe.data, recipe.view, STRANGERS, seed=1, root=root)
+    share = 4 if recipe.frozen_body else 1
+    strange = strangers(recipe.data, recipe.view, STRANGERS // share, seed=1, root=root)
     served, card = _calibrated(recipe, fitted, splits, strange)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -157,7 +159,8 @@ def _familiarity(
     recipe: Recipe, network: Network, train: Examples, strange: npt.NDArray[np.uint8]
 ) -> calibrate.Familiarity:
     """Known is what the network was trained on, as it is and as augmentation changed it."""
-    known = train.pixels[np.random.default_rng(recipe.seed).permutation(len(train))[:KNOWN]]
+    known = train.pixels[np.random.default_rng(recipe.seed).permutation(len(train))]
+    known = known[: KNOWN // 4 if recipe.frozen_body else KNOWN]
     torch.manual_seed(recipe.seed)
     features = [_features(network, known), _features(network, known, recipe.augment)]
     return calibrate.Familiarity(torch.cat(features), _features(network, strange))
