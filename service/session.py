@@ -14,7 +14,7 @@ CUDA = "CUDAExecutionProvider"
 
 BATCH_VALUES = 1_500_000
 """Values (pixels times channels) in one batch: what a batch of 64 photos would take is a gigabyte of
-activations, and on a CPU it is no faster than eight."""
+activations, and on a CPU a third slower per picture than one by one (docs/benchmarks.md)."""
 
 
 class DeviceError(Exception):

@@ -111,10 +111,12 @@ def test_who_has_gone_is_not_computed():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    plan=st.lists(st.tuples(st.integers(100, 10_000), st.sampled_from(["stay", "leave"])), max_size=40),
+    fates=st.lists(st.sampled_from(["stay", "leave"]), max_size=40),
     max_batch_size=st.integers(1, 7),
 )
-def test_everyone_who_stays_gets_their_own_answer_in_order(plan, max_batch_size):
+def test_everyone_who_stays_gets_their_own_answer_in_order(fates, max_batch_size):
+    plan = list(enumerate(fates, start=100))  # every item once, and none is the unlucky 13
+
     async def scenario(run):
         queue = queue_of(run, max_batch_size)
         tasks = []
@@ -137,9 +139,9 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(plan, max_batch_size)
             assert isinstance(outcome, asyncio.CancelledError)
     computed = [item for batch in run.batches for item in batch]
     stayed = [item for item, fate in plan if fate == "stay"]
-    assert [item for item in computed if item in stayed] == [i for i in computed if i in stayed]
+    assert [item for item in computed if item in stayed] == stayed
+    assert len(computed) == len(set(computed))
     assert all(1 <= len(batch) <= max_batch_size for batch in run.batches)
-    assert len(computed) <= len(plan)
 
 
 def test_batches_of_large_pictures_are_small():
