@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,17 +18,29 @@ READY_WITHIN = 60.0
 @contextmanager
 def serving(models_dir: Path, log: Path, **settings: str) -> Iterator[str]:
     """Serve models_dir on a free port and yield the base URL. settings: GLIMPSE_ variables."""
-    port = free_port()
     environment = {
         **os.environ,
         "BENTOML_DO_NOT_TRACK": "True",
         "GLIMPSE_MODELS_DIR": str(models_dir),
         **{f"GLIMPSE_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [SERVING / "python", "-m", "service", "--port", str(port)]
+    with started([SERVING / "python", "-m", "service"], REPO, environment, log) as url:
+        yield url
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path
+) -> Iterator[str]:
+    """Run a server's command in folder on a free port, yield its base URL once it is ready."""
+    port = free_port()
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=REPO, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             url = f"http://127.0.0.1:{port}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtests.server import REPO, SERVING, free_port, wait_until_ready
+from loadtests.server import REPO, SERVING, started
 
 pytestmark = pytest.mark.slow
 
@@ -66,21 +66,12 @@ def test_the_bento_requires_what_is_locked(bento: Path) -> None:
 def test_the_bento_serves_from_anywhere(
     by: str, bento: Path, environment: dict[str, str], tmp_path: Path, digit_png: bytes
 ) -> None:
-    port, log = free_port(), tmp_path / "log"
-    command = [SERVING / "bentoml", "serve", "glimpse:test" if by == "tag" else bento, "--port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_ready(url, process, log)
-            response = httpx.post(f"{url}/classify", files={"image": digit_png}, timeout=30)
-            assert response.status_code == 200, response.text
-            assert response.json()["label"] == "7"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    command = [SERVING / "bentoml", "serve", "glimpse:test" if by == "tag" else bento]
+    with started(command, tmp_path, environment, tmp_path / "log") as url:
+        response = httpx.post(f"{url}/classify", files={"image": digit_png}, timeout=30)
+
+    assert response.status_code == 200, response.text
+    assert response.json()["label"] == "7"
 
 
 @pytest.mark.container
