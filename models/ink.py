@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.picture import Picture
-from models.pieces import Pieces
+from models.pieces import Box, Pieces
 from models.ruling import without_ruling
 
 Grey = npt.NDArray[np.uint8]
@@ -35,8 +35,22 @@ PAPER_GRAINS = (0.14, 0.4)
 or large enough for a felt pen in a tight crop."""
 
 
-def find_digit(picture: Picture) -> Ink:
-    """The largest piece of ink and what belongs to it: a tight crop, strokes at 255, the rest at 0.
+@dataclass(frozen=True)
+class Digit:
+    """ink: a tight crop, strokes at 255, the rest at 0. box: where it lies on the page. pen: how dark
+    the strokes were, 1 to 255. stroke: their mean width in pixels."""
+
+    ink: Ink
+    box: Box
+    pen: float
+    stroke: float
+
+
+NOTHING = Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
+
+
+def find_digit(picture: Picture) -> Digit:
+    """The largest piece of ink and what belongs to it.
 
     Looks at the whole picture first and, where the digit is a small part of it, once more at that
     part. A picture without any ink gives one empty pixel.
@@ -51,24 +65,10 @@ def find_digit(picture: Picture) -> Ink:
         rows = slice(max(int(scale * (top - margin)), 0), int(scale * (top + height + margin)) + 1)
         columns = slice(max(int(scale * (left - margin)), 0), int(scale * (left + width + margin)) + 1)
         digit = _look(_fit(grey[rows, columns], WORKING_SIDE))
-    return digit.ink
+    return digit
 
 
-@dataclass(frozen=True)
-class _Digit:
-    """ink: the tight crop. box: left, top, width, height of it. pen: darkness of the strokes, 1 to
-    255. stroke: their width in pixels."""
-
-    ink: Ink
-    box: tuple[int, int, int, int]
-    pen: float
-    stroke: float
-
-
-NOTHING = _Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
-
-
-def _look(page: Grey) -> _Digit:
+def _look(page: Grey) -> Digit:
     fine = _digit_on_paper(page, PAPER_GRAINS[0])
     # Strokes near the width that the paper estimate can bridge may have been taken for paper.
     if fine.stroke < 0.4 * max(page.shape) * PAPER_GRAINS[0]:
@@ -77,7 +77,7 @@ def _look(page: Grey) -> _Digit:
     return coarse if coarse.pen > 1.25 * fine.pen else fine
 
 
-def _digit_on_paper(page: Grey, grain: float) -> _Digit:
+def _digit_on_paper(page: Grey, grain: float) -> Digit:
     ink = _ink_on_paper(page, grain)
     # Above the noise of sensors and JPEG, which a slight blur levels and a stroke survives.
     calm = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
@@ -96,16 +96,16 @@ def _digit_on_paper(page: Grey, grain: float) -> _Digit:
             return NOTHING
         seed = pieces.main()
         pen = pieces.darkness(calm, seed)
-    cut, box = _cut_out(ink, pieces.mask(pieces.family(seed)), pen)
-    return _Digit(cut, box, pen, _stroke_width(cut))
+    cut, box = _cut_out(ink, *pieces.cut(pieces.family(seed)), pen)
+    return Digit(cut, box, pen, _stroke_width(cut))
 
 
-def even_stroke(ink: Ink, side: int, width: float) -> Ink:
-    """Scale to at most `side` pixels, with strokes at least `width` pixels wide.
+def even_stroke(digit: Digit, side: int, width: float) -> Ink:
+    """Its ink scaled to at most `side` pixels, with strokes at least `width` pixels wide.
 
     A thin pen on a large page would all but vanish in the pixels of a small view.
     """
-    stroke = _stroke_width(ink)
+    ink, stroke = digit.ink, digit.stroke
     scale = side / max(ink.shape)
     if scale < 1:
         # Averaging dilutes strokes thinner than a target pixel: widen them to one first.
@@ -134,17 +134,23 @@ def centre_of_mass(ink: Ink) -> tuple[float, float]:
 def _most_contrast(picture: Picture) -> Grey:
     """The channel that varies most: a yellow pen is invisible in grey and plain in blue."""
     step = max(min(picture.shape[:2]) // PAPER_SIDE, 1)
-    _, spread = cv2.meanStdDev(picture[::step, ::step])
+    few = cv2.resize(picture, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_NEAREST)
+    _, spread = cv2.meanStdDev(few)
     return cv2.extractChannel(picture, int(np.argmax(spread)))
 
 
 def _fit(grey: Grey, side: int) -> Grey:
+    """Shrink to at most `side` pixels: by a whole number first, which is fast, then the rest."""
     height, width = grey.shape
-    scale = side / max(height, width)
-    if scale >= 1:
+    scale = max(height, width) / side
+    if scale <= 1:
         return grey
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    size = (max(round(width / scale), 1), max(round(height / scale), 1))
+    whole = int(scale)
+    if whole > 1:
+        halfway = (max(width // whole, 1), max(height // whole, 1))
+        grey = cv2.resize(grey, halfway, interpolation=cv2.INTER_AREA)
+    return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _ink_on_paper(grey: Grey, grain: float) -> Ink:
@@ -185,13 +191,11 @@ def _mask(ink: Ink, threshold: float) -> Ink:
     return cv2.threshold(ink, threshold, 1, cv2.THRESH_BINARY)[1]
 
 
-def _cut_out(ink: Ink, keep: Ink, pen: float) -> tuple[Ink, tuple[int, int, int, int]]:
+def _cut_out(ink: Ink, keep: Ink, box: Box, pen: float) -> tuple[Ink, Box]:
     """The kept pieces with their soft edges, the pen's darkness at 255, and their box."""
-    keep = cv2.dilate(keep, np.ones((3, 3), np.uint8))
-    x, y, w, h = cv2.boundingRect(keep)
-    cut = ink[y : y + h, x : x + w] * keep[y : y + h, x : x + w]
-    soft = (cut.astype(np.float32) - 0.2 * pen) * (255 / (0.7 * pen))
-    cut = np.clip(soft, 0, 255).astype(np.uint8)
+    x, y, w, h = box
+    cut = cv2.subtract(cv2.multiply(ink[y : y + h, x : x + w], keep), np.full(1, 0.2 * pen))
+    cut = cv2.convertScaleAbs(cut, alpha=255 / (0.7 * pen))
     left, top, w, h = cv2.boundingRect(cv2.threshold(cut, 25, 255, cv2.THRESH_TOZERO)[1])
     if w == 0:
         return NOTHING.ink, (x, y, 1, 1)

@@ -9,28 +9,49 @@ import numpy.typing as npt
 Grey = npt.NDArray[np.uint8]
 """uint8 (height, width)."""
 
+Box = tuple[int, int, int, int]
+"""left, top, width, height, in pixels."""
+
 
 @dataclass(frozen=True)
 class Pieces:
     """The connected pieces of a mask; piece 0 is the paper.
 
-    labels: int32 (height, width). stats: int32 (pieces, 5), left, top, width, height, area.
+    shape: (height, width) of the mask. labels: uint16, the part of it where pieces are; its top left
+    corner is `origin` (left, top). stats: int32 (pieces, 5), left, top, width, height, area.
     mass: ink in each piece. edge: how many of its pixels lie on the picture's edge.
     """
 
-    labels: npt.NDArray[np.int32]
+    shape: tuple[int, ...]
+    labels: npt.NDArray[np.uint16]
+    origin: tuple[int, int]
     stats: npt.NDArray[np.int32]
     mass: npt.NDArray[np.float64]
     edge: npt.NDArray[np.intp]
 
     @staticmethod
     def of(ink: Grey, mask: Grey) -> "Pieces":
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        inked = np.flatnonzero(mask)
-        weights = ink.ravel()[inked].astype(np.float64)
-        mass = np.bincount(labels.ravel()[inked], weights, count).astype(np.float64)
-        rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-        return Pieces(labels, stats, mass, np.bincount(rim, minlength=count))
+        # Most pages are mostly paper: labelling what is around the ink takes a third of the time.
+        left, top, width, height = cv2.boundingRect(mask)
+        width, height = max(width, 1), max(height, 1)
+        around = np.s_[top : top + height, left : left + width]
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(
+            mask[around], connectivity=8, ltype=cv2.CV_16U
+        )
+        stats[:, :2] += (left, top)
+        weights = ink[around].ravel().astype(np.float64)
+        mass = np.bincount(labels.ravel(), weights, count).astype(np.float64)
+        rows, columns = mask.shape
+        rim = [
+            side
+            for touches, side in (
+                (top == 0, labels[:1]), (top + height == rows, labels[-1:]),
+                (left == 0, labels[:, :1]), (left + width == columns, labels[:, -1:]),
+            )
+            if touches
+        ]  # fmt: skip
+        edge = sum((np.bincount(side.ravel(), minlength=count) for side in rim), np.zeros(count, np.intp))
+        return Pieces(mask.shape, labels, (left, top), stats, mass, edge)
 
     @property
     def count(self) -> int:
@@ -46,18 +67,29 @@ class Pieces:
 
     def darkness(self, ink: Grey, piece: int) -> float:
         x, y, w, h = self.stats[piece, :4]
-        inside = self.labels[y : y + h, x : x + w] == piece
-        return max(float(np.percentile(ink[y : y + h, x : x + w][inside], 95)), 1.0)
+        column, row = x - self.origin[0], y - self.origin[1]
+        inside = self.labels[row : row + h, column : column + w] == piece
+        inked = ink[y : y + h, x : x + w][inside]
+        rank = int(0.95 * (len(inked) - 1))
+        return max(float(np.partition(inked, rank)[rank]), 1.0)
 
-    def mask(self, chosen: list[int]) -> Grey:
-        """1 where one of the chosen pieces is."""
+    def cut(self, chosen: list[int]) -> tuple[Grey, Box]:
+        """Where the chosen pieces are: 1 on them and on the pixels around them, and its box."""
+        left, top = np.maximum(self.stats[chosen, :2].min(axis=0) - 1, 0).tolist()
+        right, bottom = (self.stats[chosen, :2] + self.stats[chosen, 2:4]).max(axis=0).tolist()
+        width, height = min(right + 1, self.shape[1]) - left, min(bottom + 1, self.shape[0]) - top
+        mask = np.zeros((height, width), np.uint8)
         wanted = np.zeros(len(self.stats), np.uint8)
         wanted[chosen] = 1
-        return wanted[self.labels]
+        x, y = self.origin
+        labels = self.labels[max(top - y, 0) : bottom - y, max(left - x, 0) : right - x]
+        row, column = max(y - top, 0), max(x - left, 0)
+        mask[row : row + labels.shape[0], column : column + labels.shape[1]] = wanted[labels]
+        return cv2.dilate(mask, np.ones((3, 3), np.uint8)), (left, top, width, height)
 
     def spans(self, piece: int) -> bool:
         """Goes from one edge of the picture to the opposite one, as ruling does."""
-        height, width = self.labels.shape
+        height, width = self.shape
         w, h = self.stats[piece, 2:4]
         return bool(w >= 0.97 * width or h >= 0.97 * height)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.ink import Ink, centre_of_mass, even_stroke, find_digit
+from models.ink import Digit, centre_of_mass, even_stroke, find_digit
 from models.picture import Picture
 
 Pixels = npt.NDArray[np.uint8]
@@ -113,9 +113,9 @@ class DigitView(BaseModel):
             and abs(row - middle) <= 1
         )
 
-    def _place(self, ink: Ink) -> Pixels:
-        """Scale a tight crop to `ink` pixels and lay its centre of mass on the middle."""
-        ink = even_stroke(ink, side=4 * self.ink, width=4 * STROKE_WIDTH)
+    def _place(self, digit: Digit) -> Pixels:
+        """Scale its ink to `ink` pixels and lay its centre of mass on the middle."""
+        ink = even_stroke(digit, side=4 * self.ink, width=4 * STROKE_WIDTH)
         height, width = ink.shape
         scale = self.ink / max(height, width)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
