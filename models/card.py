@@ -28,10 +28,12 @@ class _Value(BaseModel):
 
 
 class Data(_Value):
-    """What the model learned from. fingerprint: sha256 over all pixels and answers."""
+    """What the model learned from. made: pictures made of these, or drawn, that it learned from too.
+    fingerprint: sha256 over all pixels and answers of the data set."""
 
     name: str
     count: Annotated[int, Field(gt=0)]
+    made: Annotated[int, Field(ge=0)] = 0
     fingerprint: str
     licence: str
 
@@ -76,7 +78,7 @@ class _Facts(_Value):
     """What every card holds.
 
     version: changes whenever the weights do. familiarity_threshold: pictures that score below it
-    look unlike the training pictures.
+    look unlike the training pictures. curves: what training said after each epoch, by name.
     """
 
     name: Name
@@ -85,6 +87,7 @@ class _Facts(_Value):
     view: AnyView
     familiarity_threshold: float
     training: Data
+    curves: dict[str, list[float]] = {}
     measured: Measured
     golden: Golden
     licence: str

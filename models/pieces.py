@@ -39,8 +39,11 @@ class Pieces:
             mask[around], connectivity=8, ltype=cv2.CV_16U
         )
         stats[:, :2] += (left, top)
-        weights = ink[around].ravel().astype(np.float64)
-        mass = np.bincount(labels.ravel(), weights, count).astype(np.float64)
+        if count > 2:
+            weights = ink[around].ravel().astype(np.float64)
+            mass = np.bincount(labels.ravel(), weights, count).astype(np.float64)
+        else:
+            mass = np.ones(count)  # a single piece needs no weighing
         rows, columns = mask.shape
         rim = [
             side
@@ -75,8 +78,11 @@ class Pieces:
 
     def cut(self, chosen: list[int]) -> tuple[Grey, Box]:
         """Where the chosen pieces are: 1 on them and on the pixels around them, and its box."""
-        left, top = np.maximum(self.stats[chosen, :2].min(axis=0) - 1, 0).tolist()
-        right, bottom = (self.stats[chosen, :2] + self.stats[chosen, 2:4]).max(axis=0).tolist()
+        boxes = self.stats[chosen, :4].tolist()
+        left = max(min(x for x, _, _, _ in boxes) - 1, 0)
+        top = max(min(y for _, y, _, _ in boxes) - 1, 0)
+        right = max(x + w for x, _, w, _ in boxes)
+        bottom = max(y + h for _, y, _, h in boxes)
         width, height = min(right + 1, self.shape[1]) - left, min(bottom + 1, self.shape[0]) - top
         mask = np.zeros((height, width), np.uint8)
         wanted = np.zeros(len(self.stats), np.uint8)

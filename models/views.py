@@ -70,6 +70,62 @@ class PhotoView(BaseModel):
         return _centred(np.asarray(image), self.shape)
 
 
+class SquashView(BaseModel):
+    """The whole picture, resized to `width` x `height` whatever its own shape is.
+
+    Nothing is cut off and nothing is padded; what the network sees is somewhat wider or taller than it
+    was. The same pixels as torchvision's Resize((height, width)), bilinear and antialiased.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recipe: Literal["squash"] = "squash"
+    width: Annotated[int, Field(ge=8, le=1024)] = 256
+    height: Annotated[int, Field(ge=8, le=1024)] = 208
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.height, self.width, 3)
+
+    @property
+    def shorter_side(self) -> int:
+        return max(self.width, self.height)
+
+    def __call__(self, picture: Picture) -> Pixels:
+        size = (self.width, self.height)
+        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+
+
+class GreyView(BaseModel):
+    """One thing before a plain ground, in grey, light on black: the way Fashion-MNIST was made.
+
+    Resized to `size` x `size`, the longer side filling it; a ground that is light is turned dark. A
+    picture of that size whose ground is dark comes back as it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recipe: Literal["grey"] = "grey"
+    size: Annotated[int, Field(ge=8, le=256)] = 28
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.size, self.size, 1)
+
+    @property
+    def shorter_side(self) -> int:
+        return 4 * self.size
+
+    def __call__(self, picture: Picture) -> Pixels:
+        height, width = picture.shape[:2]
+        scale = self.size / max(height, width)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+        if np.median(rim) > 127:
+            grey = cv2.bitwise_not(grey)
+        return _centred(grey[:, :, None], self.shape)
+
+
 class DigitView(BaseModel):
     """One digit, made the way MNIST was: light ink on black, `ink` pixels tall or wide in a square
     of `size`, centred by mass (LeCun et al., "Gradient-based learning", 1998, section III.A).
@@ -130,7 +186,7 @@ class DigitView(BaseModel):
         return canvas
 
 
-AnyView = Annotated[DigitView | PhotoView, Field(discriminator="recipe")]
+AnyView = Annotated[DigitView | GreyView | PhotoView | SquashView, Field(discriminator="recipe")]
 """Any view, told apart by `recipe`: what a card holds."""
 
 

@@ -27,7 +27,9 @@ def data() -> Path:
 def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     """A small digit classifier and a small price network, trained from scratch in half a minute."""
     zoo = tmp_path_factory.mktemp("zoo")
-    digits = replace(RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2)
+    digits = replace(
+        RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2, pages=0
+    )
     mnist = sources.load("mnist", digits.view, data).limited(6000)
     export(digits, fit(digits, mnist), mnist, zoo, data)
     cars = replace(RECIPES["drawn-cars"], epochs=8)

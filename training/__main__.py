@@ -1,24 +1,35 @@
 """`python -m training`: fetch data, train, evaluate and export models."""
 
+import json
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from models.zoo import ZOO, ZooError, open_model
+from models.card import Card
+from models.zoo import ZOO, Model, ZooError, open_model
 from training import sources
+from training.crossvalidate import crossvalidate
 from training.datasets import DataError, Splits
-from training.evaluate import measure
+from training.evaluate import Evaluation, evaluate
 from training.export import ExportError, export
-from training.fit import Fitted, fit
+from training.fit import fit
+from training.fitted import Fitted
 from training.model_card import write_model_card
+from training.pages import pages
 from training.recipe import Recipe
 from training.recipes import PUBLISHED, RECIPES
+from training.report import PICTURES, report
 from training.strangers import strangers
+from training.tracking import log_card, log_epoch, tracked
 from training.transfer import fit_transfer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -62,11 +73,13 @@ def train(
         splits = _load(recipe, data, limit)
         checkpoint = runs / recipe.name / "checkpoint.pt"
         if not resume:
-            checkpoint.unlink(missing_ok=True)
+            for stale in checkpoint.parent.glob("checkpoint*.pt"):
+                stale.unlink()
         learn = fit_transfer if recipe.frozen_body else fit
-        fitted = learn(recipe, splits, checkpoint)
-        fitted.save(runs / recipe.name)
-        _export(recipe, fitted, splits, zoo, data)
+        with tracked(recipe, runs):
+            fitted = learn(recipe, _with_pages(recipe, splits), checkpoint, log_epoch)
+            fitted.save(runs / recipe.name)
+            log_card(_export(recipe, fitted, splits, zoo, data))
 
 
 @app.command(name="export")
@@ -83,14 +96,93 @@ def export_again(
         _export(recipe, Fitted.load(runs / recipe.name, recipe), splits, zoo, data)
 
 
-@app.command()
-def evaluate(
+@app.command(name="evaluate")
+def evaluate_files(
     names: Annotated[list[str] | None, typer.Argument(help="Models of the zoo; all of them.")] = None,
     data: DataFolder = sources.DATA,
     zoo: ZooFolder = ZOO,
+    runs: RunsFolder = RUNS,
 ) -> None:
-    """Measure .onnx files on the test split of the data named in their card."""
-    table = Table("model", "data", "n", "metric", "now", "in the card", "baseline")
+    """Measure .onnx files on the test split of the data named in their card.
+
+    Prints the tables and writes them to runs/NAME/evaluation.json.
+    """
+    for model, splits in _models(names, data, zoo):
+        card, evaluation = model.card, _evaluation(model, splits, data)
+        measured = evaluation.measured
+        table = Table(
+            "metric",
+            "now",
+            "in the card",
+            "constant",
+            title=f"{card.name}: {measured.data}, n = {measured.n}",
+        )
+        for metric, value in measured.values.items():
+            then, constant = (
+                f"{known[metric]:.4g}" if metric in known else "-"
+                for known in (card.measured.values, measured.baseline)
+            )
+            table.add_row(metric, f"{value:.4g}", then, constant)
+        console.print(table)
+        found = measured.model_dump() | {"version": card.version}
+        if card.task == "classification" and evaluation.confusion is not None:
+            console.print(_confusion_table(card.labels, evaluation.confusion))
+            found["confusion"] = evaluation.confusion.tolist()
+        path = runs / card.name / "evaluation.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+        console.print(f"wrote {path}")
+
+
+@app.command(name="report")
+def draw_report(
+    names: Annotated[list[str] | None, typer.Argument(help="Models of the zoo; all of them.")] = None,
+    data: DataFolder = sources.DATA,
+    zoo: ZooFolder = ZOO,
+    runs: RunsFolder = RUNS,
+    pictures: Annotated[Path, typer.Option(help="Where pictures for the model cards go.")] = PICTURES,
+) -> None:
+    """Draw curves, errors, calibration and the worst and best ten of .onnx files.
+
+    What may be published goes beside the model cards, the rest to runs/NAME/report.
+    """
+    for model, splits in _models(names, data, zoo):
+        published = pictures / model.card.name
+        for path in report(
+            model.card, _evaluation(model, splits, data), published, runs / model.card.name / "report"
+        ):
+            console.print(f"wrote {path}")
+        write_model_card(model, published)
+
+
+@app.command(name="crossvalidate")
+def price_every_fold(
+    name: str,
+    data: DataFolder = sources.DATA,
+    folds: Annotated[int, typer.Option(help="Into how many parts the groups go.")] = 7,
+    only: Annotated[list[int] | None, typer.Option(help="Only this fold; may be given again.")] = None,
+    at_random: Annotated[bool, typer.Option("--random", help="Split by picture, not by group.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    limit: Limit = None,
+) -> None:
+    """Price the pictures of each fold by a network trained on the others."""
+    recipe = _chosen([name], data)[0].with_changes(epochs=epochs)
+    if recipe.task != "regression":
+        raise DataError(f"{name} is a classifier; cross-validation is for prices, which come in groups.")
+    held_out = crossvalidate(recipe, _load(recipe, data, limit), folds, only or (), at_random)
+    chosen = "all folds" if not only else "folds " + ", ".join(map(str, only))
+    split = "by picture" if at_random else "by group"
+    table = Table(
+        "photos", "n", "metric", "model", "constant", title=f"{name}: {chosen} of {folds}, split {split}"
+    )
+    for kind, (count, found, constant) in held_out.figures().items():
+        for metric in ("median_ape", "mae", "r2_log"):
+            table.add_row(kind, str(count), metric, f"{found[metric]:.4g}", f"{constant[metric]:.4g}")
+    console.print(table)
+
+
+def _models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
+    """Each model with the data it was trained on; without names, those whose data is at hand."""
     for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
         model = open_model(zoo / f"{name}.onnx")
         if not names and not sources.at_hand(model.card.training.name, data):
@@ -99,15 +191,19 @@ def evaluate(
         splits = sources.load(model.card.training.name, model.card.view, data)
         if splits.fingerprint != model.card.training.fingerprint:
             log.warning("%s: this is not the data it was trained on; compare with care", name)
-        strange = strangers(model.card.training.name, model.card.view, 1000, seed=2, root=data)
-        measured = measure(model, splits, model.card.familiarity_threshold, strange)
-        for metric, value in measured.values.items():
-            then, constant = (
-                f"{table[metric]:.4g}" if metric in table else "-"
-                for table in (model.card.measured.values, measured.baseline)
-            )
-            table.add_row(name, measured.data, str(measured.n), metric, f"{value:.4g}", then, constant)
-    console.print(table)
+        yield model, splits
+
+
+def _evaluation(model: Model, splits: Splits, data: Path) -> Evaluation:
+    strange = strangers(model.card.training.name, model.card.view, 1000, seed=2, root=data)
+    return evaluate(model, splits, strange)
+
+
+def _confusion_table(labels: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
+    table = Table("true class", *labels, title="confusion matrix: columns are answers")
+    for label, row in zip(labels, confusion, strict=True):
+        table.add_row(label, *(str(count) if count else "." for count in row))
+    return table
 
 
 def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:
@@ -128,10 +224,19 @@ def _load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
     return splits.limited(limit) if limit else splits
 
 
-def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> None:
+def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
+    """The same set; the training pictures and as many pages written with them as the recipe asks for."""
+    if recipe.pages == 0:
+        return splits
+    return replace(splits, train=splits.train + pages(splits.train, recipe.pages, recipe.view, recipe.seed))
+
+
+def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> Card:
     path = export(recipe, fitted, splits, zoo, data)
-    card = write_model_card(open_model(path))
-    console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {card.name}")
+    model = open_model(path)
+    page = write_model_card(model, PICTURES / recipe.name)
+    console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {page.name}")
+    return model.card
 
 
 def main() -> None:

@@ -25,6 +25,11 @@ def handwriting(pictures: Tensor) -> Tensor:
     return _ink(pictures)
 
 
+def garment(pictures: Tensor) -> Tensor:
+    """Clothing laid down a little differently: mirrored, shifted, turned, nearer or farther."""
+    return _warp(pictures, degrees=5, scale=(0.9, 1.1), shear=0.05, shift=0.08, wobble=0.0, mirror=True)
+
+
 def street(pictures: Tensor) -> Tensor:
     """Other views of a car: nearer or farther, tilted, off centre, mirrored, in another light."""
     count = len(pictures)
@@ -35,6 +40,25 @@ def street(pictures: Tensor) -> Tensor:
     pictures = pictures * tint * _uniform(count, 0.7, 1.3, pictures)
     contrast = _uniform(count, 0.75, 1.25, pictures)
     return (0.5 + contrast * (pictures - 0.5)).clamp(0, 1)
+
+
+def maps(pictures: Tensor) -> Tensor:
+    """Maps of a trunk, of any range: mirrored, and half of them with a window blanked out.
+
+    DeVries and Taylor (Cutout, 2017), on features instead of pixels.
+    """
+    count, _, height, width = pictures.shape
+    mirrored = torch.rand(count, 1, 1, 1, device=pictures.device) < 0.5
+    pictures = torch.where(mirrored, pictures.flip(3), pictures)
+    blanked = _window(count, height, pictures)[:, :, None] & _window(count, width, pictures)[:, None, :]
+    return _pick(0.5, pictures.masked_fill(blanked[:, None], 0.0), pictures)
+
+
+def _window(count: int, length: int, like: Tensor) -> Tensor:
+    """bool (count, length): a stretch of up to half the length, anywhere."""
+    centre = torch.randint(0, length, (count, 1), device=like.device)
+    reach = torch.randint(0, max(length // 4, 1) + 1, (count, 1), device=like.device)
+    return (torch.arange(length, device=like.device) - centre).abs() <= reach
 
 
 def _uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:

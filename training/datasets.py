@@ -7,7 +7,8 @@ test (what the card states). Pixels are what the recipe's view made of the pictu
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +20,28 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Examples:
-    """pixels: uint8 (N, H, W, C). targets: int64 classes or float64 prices (N,). groups: str (N,)."""
+    """pixels: uint8 (N, H, W, C). targets: int64 classes or float64 prices (N,). groups: str (N,).
+    facts: what else is known about each picture, str (N,) by name, "" where it is not."""
 
     pixels: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.generic]
     groups: npt.NDArray[np.str_] | None = None
+    facts: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: npt.NDArray[np.generic] | slice) -> "Examples":
         groups = None if self.groups is None else self.groups[index]
-        return Examples(self.pixels[index], self.targets[index], groups)
+        facts = {name: values[index] for name, values in self.facts.items()}
+        return Examples(self.pixels[index], self.targets[index], groups, facts)
+
+    def __add__(self, other: "Examples") -> "Examples":
+        """Both, one after the other; for examples without groups."""
+        assert self.groups is None and other.groups is None
+        return Examples(
+            np.concatenate([self.pixels, other.pixels]), np.concatenate([self.targets, other.targets])
+        )
 
 
 @dataclass(frozen=True)

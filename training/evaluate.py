@@ -1,13 +1,26 @@
 """How good an exported file is, measured on the file itself through onnxruntime."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
-from torchmetrics.functional import r2_score
+from torchmetrics.functional import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    r2_score,
+)
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
+    multiclass_auroc,
     multiclass_calibration_error,
+    multiclass_confusion_matrix,
     multiclass_f1_score,
+    multiclass_fbeta_score,
+    multiclass_precision,
+    multiclass_recall,
+    multiclass_specificity,
 )
 
 from models.card import Answers, Measured
@@ -23,60 +36,93 @@ def answers(model: Model, pixels: npt.NDArray[np.uint8]) -> Answers:
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def measure(model: Model, splits: Splits, threshold: float, strange: npt.NDArray[np.uint8]) -> Measured:
+@dataclass(frozen=True)
+class Evaluation:
+    """measured: the metrics, as they stand in a card. outputs: the file's answers to the test split.
+    confusion: int (K, K), true class by answered class, of a classifier."""
+
+    measured: Measured
+    test: Examples
+    outputs: Answers
+    confusion: npt.NDArray[np.int64] | None = None
+
+
+def evaluate(model: Model, splits: Splits, strange: npt.NDArray[np.uint8]) -> Evaluation:
     """Metrics on the test split, and those of the constant that suits the training split best.
 
     strange: pixels of pictures that the model was not made for; how many it knows to be so.
     """
     outputs = answers(model, splits.test.pixels)
-    familiar = float((outputs["familiarity"] >= threshold).mean())
+    threshold = model.card.familiarity_threshold
     if model.card.task == "classification":
-        values = classification(outputs, splits.test)
+        confusion, values = classification(outputs, splits.test)
         most = int(np.bincount(splits.train.targets.astype(np.int64)).argmax())
         baseline = {"accuracy": float((splits.test.targets == most).mean())}
     else:
-        values = regression(outputs, splits.test)
+        confusion, values = None, regression(outputs, splits.test)
         median = float(np.median(splits.train.targets.astype(np.float64)))
         constant = np.full(len(splits.test), median)
         baseline = errors(constant, splits.test.targets.astype(np.float64))
-    name = f"{splits.name}, test split"
-    values["familiar"] = familiar
-    scores = answers(model, strange)["familiarity"]
-    values["strangers_refused"] = float((scores < threshold).mean())
-    return Measured(data=name, n=len(splits.test), values=_round(values), baseline=_round(baseline))
+    values["familiar"] = float((outputs["familiarity"] >= threshold).mean())
+    values["strangers_refused"] = float((answers(model, strange)["familiarity"] < threshold).mean())
+    measured = Measured(
+        data=f"{splits.name}, test split",
+        n=len(splits.test),
+        values=_round(values),
+        baseline=_round(baseline),
+    )
+    return Evaluation(measured, splits.test, outputs, confusion)
 
 
-def classification(outputs: Answers, test: Examples) -> dict[str, float]:
-    """accuracy, f1 (macro) and ece: expected calibration error over 15 bins."""
+def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:
+    """The confusion matrix, and: accuracy; precision, recall, specificity, f1, f2 and roc_auc as means
+    over the classes; ece, the expected calibration error over 15 bins."""
     probabilities = torch.from_numpy(outputs["probabilities"])
     classes = torch.from_numpy(test.targets.astype(np.int64))
     count = probabilities.shape[1]
-    return {
-        "accuracy": float(multiclass_accuracy(probabilities, classes, count, average="micro")),
-        "f1": float(multiclass_f1_score(probabilities, classes, count)),
-        "ece": float(multiclass_calibration_error(probabilities, classes, count, n_bins=15)),
+    values = {
+        "accuracy": multiclass_accuracy(probabilities, classes, count, average="micro"),
+        "precision": multiclass_precision(probabilities, classes, count),
+        "recall": multiclass_recall(probabilities, classes, count),
+        "specificity": multiclass_specificity(probabilities, classes, count),
+        "f1": multiclass_f1_score(probabilities, classes, count),
+        "f2": multiclass_fbeta_score(probabilities, classes, 2.0, count),
+        "roc_auc": multiclass_auroc(probabilities, classes, count),
+        "ece": multiclass_calibration_error(probabilities, classes, count, n_bins=15),
     }
+    confusion = multiclass_confusion_matrix(probabilities, classes, count)
+    return confusion.numpy().astype(np.int64), {name: float(value) for name, value in values.items()}
 
 
 def regression(outputs: Answers, test: Examples) -> dict[str, float]:
     """Errors of the price, and what its interval is worth: share of truths inside, median width
-    relative to the price."""
+    relative to the price. Where photos come from several tables, each one's errors as well."""
     truth = test.targets.astype(np.float64)
-    low, high, value = outputs["low"], outputs["high"], outputs["value"]
-    return errors(value.astype(np.float64), truth) | {
+    low, high = outputs["low"], outputs["high"]
+    value = outputs["value"].astype(np.float64)
+    values = errors(value, truth) | {
         "coverage": float(((low <= truth) & (truth <= high)).mean()),
         "median_relative_width": float(np.median((high - low) / value)),
     }
+    tables = test.facts.get("table", np.full(len(test), ""))
+    for table in sorted(set(tables)) if len(set(tables)) > 1 else ():
+        inside = tables == table
+        values[f"median_ape_{table}"] = errors(value[inside], truth[inside])["median_ape"]
+    return values
 
 
 def errors(value: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> dict[str, float]:
-    """median_ape, mape: shares of the true price. mae: in the unit. r2_log: R2 of the log price."""
-    relative = np.abs(value - truth) / truth
+    """median_ape, mape: shares of the true price. mae, rmse: in the unit; mse in its square. r2 of the
+    price, r2_log of its logarithm."""
+    told, true = torch.from_numpy(value), torch.from_numpy(truth)
     return {
-        "median_ape": float(np.median(relative)),
-        "mape": float(relative.mean()),
-        "mae": float(np.abs(value - truth).mean()),
-        "r2_log": float(r2_score(torch.from_numpy(np.log(value)), torch.from_numpy(np.log(truth)))),
+        "median_ape": float(np.median(np.abs(value - truth) / truth)),
+        "mape": float(mean_absolute_percentage_error(told, true)),
+        "mae": float(mean_absolute_error(told, true)),
+        "mse": float(mean_squared_error(told, true)),
+        "rmse": float(mean_squared_error(told, true, squared=False)),
+        "r2": float(r2_score(told, true)),
+        "r2_log": float(r2_score(told.log(), true.log())),
     }
 
 

@@ -26,9 +26,11 @@ from models.zoo import open_model
 from training import augment, calibrate
 from training.datasets import Examples, Splits
 from training.drawn_cars import draw, draw_model
-from training.evaluate import measure
-from training.fit import Fitted, to_float
+from training.evaluate import evaluate
+from training.fit import to_float
+from training.fitted import Fitted
 from training.networks import Network
+from training.pages import pages
 from training.recipe import Recipe
 from training.sources import DATA
 from training.strangers import strangers
@@ -40,6 +42,9 @@ TOLERANCE = 1e-4
 STRANGERS, KNOWN = 4000, 12_000
 """Pictures that familiarity is learned from, on either side, at most; a quarter of them behind a
 backbone, where each costs a hundred times as much."""
+
+PAGES = 4000
+"""Digits on pages among the known, for models that learned from such."""
 
 PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
 
@@ -103,10 +108,8 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
         _write(graph, card, path)
         model = open_model(path)
         _same_answers(model(golden), expected)
-        measured = measure(
-            model, splits, card.familiarity_threshold,
-            strangers(recipe.data, recipe.view, 1000, seed=2, root=root),
-        )  # fmt: skip
+        fresh = strangers(recipe.data, recipe.view, 1000, seed=2, root=root)
+        measured = evaluate(model, splits, fresh).measured
         _above_floors(recipe, measured)
         _write(graph, card.model_copy(update={"measured": measured}), path)
         open_model(path)
@@ -119,7 +122,7 @@ def _calibrated(
     recipe: Recipe, fitted: Fitted, splits: Splits, strange: npt.NDArray[np.uint8]
 ) -> tuple[nn.Module, Card]:
     """The module that answers, and its card but for golden answers and metrics."""
-    network = fitted.network
+    network = fitted.network.to(memory_format=torch.channels_last)
     familiarity = _familiarity(recipe, network, splits.train, strange)
     calibration = _features(network, splits.calibration.pixels)
     facts = {
@@ -131,9 +134,11 @@ def _calibrated(
         "training": Data(
             name=splits.name,
             count=len(splits.train),
+            made=recipe.pages,
             fingerprint=splits.fingerprint,
             licence=splits.licence,
         ),
+        "curves": fitted.curves,
         "measured": Measured(data="none", n=1, values={}, baseline={}),
         "golden": Golden(shape=(0, *recipe.view.shape), pixels="", answers={}),
         "licence": "Apache-2.0",
@@ -161,6 +166,8 @@ def _familiarity(
     """Known is what the network was trained on, as it is and as augmentation changed it."""
     known = train.pixels[np.random.default_rng(recipe.seed).permutation(len(train))]
     known = known[: KNOWN // 4 if recipe.frozen_body else KNOWN]
+    if recipe.pages:
+        known = np.concatenate([known, pages(train, min(recipe.pages, PAGES), recipe.view, seed=1).pixels])
     torch.manual_seed(recipe.seed)
     features = [_features(network, known), _features(network, known, recipe.augment)]
     return calibrate.Familiarity(torch.cat(features), _features(network, strange))

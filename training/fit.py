@@ -7,7 +7,8 @@ generator and asks for deterministic kernels.
 import copy
 import logging
 import math
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -20,111 +21,68 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
-from training.datasets import DataError, Examples, Splits
+from training.datasets import Examples, Splits
+from training.fitted import Epoch, Fitted, Target, save_whole
 from training.networks import Network
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Target:
-    """How prices become what a network can learn: standardised logarithms.
-
-    L1 on log price is a relative error: the same weight for a 20 % miss on a small car and on a
-    supercar (docs/decisions/0005).
-    """
-
-    mean: float
-    std: float
-
-    @staticmethod
-    def of(prices: np.ndarray) -> "Target":  # type: ignore[type-arg]
-        logs = np.log(prices)
-        return Target(float(logs.mean()), float(max(logs.std(), 1e-6)))
-
-    def standardise(self, prices: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-        return torch.from_numpy((np.log(prices) - self.mean) / self.std).float()
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training set came to. metric: accuracy, or the median relative error."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_metric: float
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """network: in eval mode on the CPU, the weights of the best epoch. target: None for classes."""
-
-    network: Network
-    target: Target | None
-    history: tuple[Epoch, ...]
-
-    def save(self, folder: Path) -> None:
-        """Write folder/fitted.pt, which `load` reads."""
-        _save(folder / "fitted.pt", {
-            "network": self.network.state_dict(),
-            "target": self.target and astuple(self.target),
-            "history": [astuple(epoch) for epoch in self.history],
-        })  # fmt: skip
-
-    @staticmethod
-    def load(folder: Path, recipe: Recipe) -> "Fitted":
-        """Raises DataError where recipe has not been trained in this folder."""
-        path = folder / "fitted.pt"
-        if not path.exists():
-            raise DataError(f"{path} is missing: run `python -m training train {recipe.name}`.")
-        state = torch.load(path, weights_only=True)
-        network = recipe.network()
-        network.load_state_dict(state["network"])
-        target = state["target"] and Target(*state["target"])
-        return Fitted(network.eval(), target, tuple(Epoch(*row) for row in state["history"]))
-
-
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitted:
+def half_precision(where: torch.device) -> torch.autocast:
+    """bfloat16 where the machine has it: convolutions then take 0.6 of the time (docs/log.md)."""
+    if where.type == "cuda":
+        has_it = torch.cuda.is_bf16_supported()
+    else:
+        has_it = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return torch.autocast(where.type, torch.bfloat16, enabled=has_it)
+
+
+def fit(
+    recipe: Recipe,
+    splits: Splits,
+    checkpoint: Path | None = None,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
     """Train recipe.network on splits.train; keep the weights with the lowest validation loss.
 
     checkpoint: a file written after every epoch; where it exists, training goes on from there.
+    watch: called after every epoch.
     """
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     where = device()
-    channels_last = torch.channels_last
-    network = recipe.network().to(where, memory_format=channels_last)
+    learner = _Learner(recipe, splits.train).to(where, memory_format=torch.channels_last)
     target = Target.of(splits.train.targets) if recipe.task == "regression" else None
     train = _on_device(splits.train, target, where)
+    hints = learner.codes(splits.train, where)
     validation = _on_device(splits.validation, target, where)
     weights = torch.from_numpy(_weights(splits.train)).to(where)
 
     steps_per_epoch = max(len(splits.train) // recipe.batch_size, 1)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        learner.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps_per_epoch, pct_start=0.2
     )
     average = torch.optim.swa_utils.AveragedModel(
-        network,
+        learner,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(math.exp(-2 / steps_per_epoch)),
         use_buffers=True,
     )
     history: list[Epoch] = []
-    best = copy.deepcopy(network.state_dict())
+    best = copy.deepcopy(learner.network.state_dict())
     shuffle = torch.Generator().manual_seed(recipe.seed)
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint, map_location=where, weights_only=True)
-        network.load_state_dict(state["network"])
+        learner.load_state_dict(state["learner"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -141,40 +99,90 @@ def fit(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitte
             shown=_shown(history),
         )
         while len(history) < recipe.epochs and not _stale(history, recipe.patience):
-            network.train()
-            losses = []
+            learner.train()
+            losses, gaps = [], []
             order = torch.randperm(len(splits.train), generator=shuffle).to(where)
             for step in range(steps_per_epoch):
                 index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                pictures = to_float(train[0][index])
-                losses_each = _losses(recipe, network(recipe.augment(pictures)), train[1][index])
-                loss = (losses_each * weights[index]).mean()
+                pictures = recipe.augment(to_float(train[0][index]))
+                with half_precision(where):
+                    scores, guesses = learner(pictures)
+                answers = train[1][index]
+                each = _losses(recipe, scores.float(), answers) + learner.hint_losses(guesses, hints, index)
+                loss = (each * weights[index]).mean()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                average.update_parameters(network)
+                average.update_parameters(learner)
                 losses.append(loss.detach())
+                gaps.append(_metric(target, scores.detach().float(), answers))
                 progress.advance(bar)
                 if progress.tasks[bar].speed:
                     speed = progress.tasks[bar].speed * recipe.batch_size
                     progress.update(bar, shown=f"{speed:,.0f} images/s  {_shown(history)}")
 
-            network.eval()
-            loss, metric = _validate(target, average.module, *validation)
-            history.append(Epoch(len(history) + 1, float(torch.stack(losses).mean()), loss, metric))
-            if loss <= min(epoch.validation_loss for epoch in history):
-                best = copy.deepcopy(average.module.state_dict())
+            mean_loss, mean_metric = (float(torch.stack(values).mean()) for values in (losses, gaps))
+            averaged = average.module.network.eval()
+            epoch = Epoch(len(history) + 1, mean_loss, mean_metric, *_validate(target, averaged, *validation))
+            history.append(epoch)
+            if epoch.validation_loss <= min(past.validation_loss for past in history):
+                best = copy.deepcopy(averaged.state_dict())
+            watch(epoch)
             progress.console.print(f"{recipe.name}  epoch {len(history)}/{recipe.epochs}  {_shown(history)}")
             if checkpoint is not None:
-                _save(checkpoint, {
-                    "network": network.state_dict(), "average": average.state_dict(),
+                save_whole(checkpoint, {
+                    "learner": learner.state_dict(), "average": average.state_dict(),
                     "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
                     "shuffle": shuffle.get_state(), "random": torch.get_rng_state(),
                     "history": [astuple(epoch) for epoch in history], "best": best,
                 })  # fmt: skip
+    network = learner.network
     network.load_state_dict(best)
     return Fitted(network.eval().cpu(), target, tuple(history))
+
+
+class _Learner(nn.Module):
+    """The network and, for each hint of the recipe, one more linear head on its features.
+
+    Who has to tell the makers of cars apart learns to see what prices depend on. These heads are
+    needed for training only.
+    """
+
+    def __init__(self, recipe: Recipe, train: Examples) -> None:
+        super().__init__()
+        self.network = recipe.network()
+        self.shares = dict(recipe.hints)
+        self.known = {name: sorted(set(train.facts[name]) - {""}) for name in self.shares}
+        width = self.network.head.in_features
+        self.heads = nn.ModuleDict({name: nn.Linear(width, len(k)) for name, k in self.known.items()})
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        features = self.network.features(pictures)
+        return self.network.head(features), {name: head(features) for name, head in self.heads.items()}
+
+    def codes(self, part: Examples, where: torch.device) -> dict[str, Tensor]:
+        """int64 (N,) for each hint: the number of its class, -1 where the fact is unknown."""
+        coded = {}
+        for name, known in self.known.items():
+            number = {fact: code for code, fact in enumerate(known)}
+            coded[name] = torch.tensor([number.get(fact, -1) for fact in part.facts[name]]).to(where)
+        return coded
+
+    def hint_losses(
+        self, guesses: Mapping[str, Tensor], hints: Mapping[str, Tensor], index: Tensor
+    ) -> Tensor:
+        """float32 (N,): the weighted cross entropies of all hints."""
+        total = torch.zeros(len(index), device=index.device)
+        for name, share in self.shares.items():
+            total = total + share * F.cross_entropy(
+                guesses[name].float(),
+                hints[name][index],
+                ignore_index=-1,
+                label_smoothing=0.1,
+                reduction="none",
+            )
+        return total
 
 
 def _on_device(part: Examples, target: Target | None, where: torch.device) -> tuple[Tensor, Tensor]:
@@ -186,10 +194,10 @@ def _on_device(part: Examples, target: Target | None, where: torch.device) -> tu
 def to_float(pixels: Tensor) -> Tensor:
     """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1], as in the exported graph.
 
-    Descriptions, float32 (N, F), are what a network takes already (training/transfer.py).
+    Descriptions, float16 (N, C, H, W), are what a network takes already (training/transfer.py).
     """
-    if pixels.dtype == torch.float32:
-        return pixels
+    if pixels.dtype != torch.uint8:
+        return pixels.float()
     # The strides stay those of (N, H, W, C): torch's channels_last, fastest for convolutions.
     return pixels.permute(0, 3, 1, 2).float() / 255
 
@@ -213,16 +221,20 @@ def _weights(part: Examples) -> np.ndarray:  # type: ignore[type-arg]
 
 @torch.no_grad()
 def _validate(
-    target: Target | None, network: torch.nn.Module, pixels: Tensor, answers: Tensor
+    target: Target | None, network: Network, pixels: Tensor, answers: Tensor
 ) -> tuple[float, float]:
     """(loss, metric) of the validation split."""
-    network.eval()
     scores = torch.cat([network(to_float(batch)) for batch in pixels.split(256)])
+    gap = F.cross_entropy if target is None else F.l1_loss
+    loss = gap(scores if target is None else scores[:, 0], answers)
+    return float(loss), float(_metric(target, scores, answers))
+
+
+def _metric(target: Target | None, scores: Tensor, answers: Tensor) -> Tensor:
+    """Accuracy, or the median relative error of the price."""
     if target is None:
-        accuracy = (scores.argmax(1) == answers).float().mean()
-        return float(F.cross_entropy(scores, answers)), float(accuracy)
-    gap = scores[:, 0] - answers
-    return float(gap.abs().mean()), float((gap * target.std).expm1().abs().median())
+        return (scores.argmax(1) == answers).float().mean()
+    return ((scores[:, 0] - answers) * target.std).expm1().abs().median()
 
 
 def _stale(history: list[Epoch], patience: int) -> bool:
@@ -250,10 +262,3 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[shown]}"),
     )
-
-
-def _save(path: Path, state: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)

@@ -1,7 +1,9 @@
 """The model card for people: <name>.md beside the .onnx file, generated from the card inside it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from models.card import Card
 from models.zoo import Model
@@ -10,32 +12,54 @@ REBUILD = "python -m training train {name}"
 
 MEANING = {
     "accuracy": "share of pictures with the right class",
-    "f1": "F1 score, mean over the classes",
+    "precision": "share of right ones among the answers of a class, mean over the classes",
+    "recall": "share of a class that is found, mean over the classes",
+    "specificity": "share of other classes that is not taken for it, mean over the classes",
+    "f1": "harmonic mean of precision and recall, mean over the classes",
+    "f2": "the same with recall counting twice as much",
+    "roc_auc": "area under the ROC curve, one class against the rest, mean over the classes",
     "ece": "expected calibration error, 15 bins",
     "familiar": "share of test pictures that count as familiar",
     "strangers_refused": "share of drawn pictures of anything else that do not",
     "median_ape": "median absolute percentage error",
     "mape": "mean absolute percentage error",
     "mae": "mean absolute error, in the card's unit",
+    "mse": "mean squared error, in the square of the unit",
+    "rmse": "root of the mean squared error, in the unit",
+    "r2": "R2 of the price",
     "r2_log": "R2 of the log price",
     "coverage": "share of true prices between low and high",
     "median_relative_width": "median of (high - low) / price",
 }
 
+PICTURED = {
+    "curves": "loss and metric after each epoch",
+    "confusion": "confusion matrix",
+    "reliability": "confidence against accuracy",
+    "prices": "answered against true prices, with intervals",
+    "examples": "the worst and the best ten of the test split",
+}
+"""What `python -m training report` draws."""
 
-def write_model_card(model: Model) -> Path:
-    """Write <name>.md beside the model file and return its path."""
+
+def write_model_card(model: Model, pictures: Path) -> Path:
+    """Write <name>.md beside the model file, with what is in the folder pictures; return its path."""
     path = model.path.with_suffix(".md")
-    path.write_text(render(model.card, model.path.stat().st_size))
+    shown = {
+        name: os.path.relpath(pictures / f"{name}.png", path.parent)
+        for name in PICTURED
+        if (pictures / f"{name}.png").exists()
+    }
+    path.write_text(render(model.card, model.path.stat().st_size, shown))
     return path
 
 
-def render(card: Card, size: int) -> str:
-    """The whole page as Markdown."""
+def render(card: Card, size: int, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The whole page as Markdown. pictures: paths, relative to the page, by their name in PICTURED."""
     height, width, channels = card.view.shape
     view = ", ".join(f"{name} {value}" for name, value in card.view.model_dump().items())
     rows = "\n".join(
-        f"| {name} | {value:.4g} | {_cell(card.measured.baseline.get(name))} | {MEANING[name]} |"
+        f"| {name} | {value:.4g} | {_cell(card.measured.baseline.get(name))} | {meaning(name)} |"
         for name, value in card.measured.values.items()
     )
     constant = "the most frequent class" if card.task == "classification" else "the median price"
@@ -55,7 +79,7 @@ A picture whose `familiarity` is below {card.familiarity_threshold:.4g} looks un
 ## What it learned from
 
 {card.training.name}: {card.training.count:,} training pictures ({card.training.licence}), fingerprint
-`{card.training.fingerprint[:16]}`.
+`{card.training.fingerprint[:16]}`.{_made(card)}
 
 ## How good it is
 
@@ -65,7 +89,7 @@ The constant is {constant} of the training split.
 | metric | this model | constant | meaning |
 |---|---|---|---|
 {rows}
-
+{_pictures(pictures)}
 ## Limits
 
 {_limits(card)}
@@ -78,6 +102,16 @@ Licence of the file: {card.licence}.
 """
 
 
+def meaning(metric: str) -> str:
+    """What a metric is, in words."""
+    table = metric.removeprefix("median_ape_")
+    return MEANING[metric] if table == metric else f"median_ape of the photos of {table} alone"
+
+
+def _pictures(pictures: Mapping[str, str]) -> str:
+    return "".join(f"\n![{PICTURED[name]}]({path})\n" for name, path in pictures.items())
+
+
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
@@ -88,6 +122,15 @@ def _answer(card: Card) -> str:
     return (
         f"`value`, `low` and `high` are in {card.unit}, {card.basis}; {card.coverage:.0%} of true"
         " prices are meant to lie between `low` and `high`."
+    )
+
+
+def _made(card: Card) -> str:
+    if card.training.made == 0:
+        return ""
+    return (
+        f"\n{card.training.made:,} more were made: digits of that set, and drawn ones, written on pages,"
+        "\nphotographed and read back by the view (training/pages.py)."
     )
 
 

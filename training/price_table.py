@@ -2,8 +2,8 @@
 
 The table is a CSV file beside the pictures with the columns `file` (relative to the table) and
 `price` (a positive number), and optionally `group` (what must not be on both sides of a split: a car
-model), `year`, and `price_source`. Rows whose price_source is an estimate are trained on and never
-measured on.
+model, best as maker|model), `class_name` (maker, model, body, year), `year`, and `price_source`. Rows
+whose price_source is an estimate are trained on and never measured on.
 """
 
 import csv
@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,21 +28,35 @@ log = logging.getLogger(__name__)
 ESTIMATES = frozenset({"manual_approx"})
 """Values of price_source that are somebody's guess."""
 
-HELD_OUT = 0.12
-"""Share of the groups in each of validation, calibration and test."""
+HELD_OUT = {"test": 0.10, "calibration": 0.12, "validation": 0.04}
+"""Shares of the groups that are not trained on: few only stop the training, more promise coverage."""
+
+FACTS = ("maker", "body", "table", "price_source")
+
+BODIES = ("convertible", "coupe", "sedan", "suv", "hatchback", "wagon", "minivan", "van", "cab")
+"""Body styles as they stand in a class_name; a cab is a pickup."""
 
 LISTED_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of the table. year: None where unknown. estimate: the price is a guess."""
+    """One picture of the table. year: None where unknown. table: the folder it came from. body: one of
+    BODIES, or empty."""
 
     group: str
     price: float
     file: Path = Path()
     year: int | None = None
-    estimate: bool = False
+    price_source: str = ""
+    table: str = ""
+    body: str = ""
+
+    @property
+    def maker(self) -> str:
+        """What stands before the bar of maker|model; empty where there is none."""
+        maker, bar, _ = self.group.partition("|")
+        return maker if bar else ""
 
 
 def price_table(tables: Sequence[Path], view: View) -> Splits:
@@ -75,21 +90,24 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
     Where there are fewer than four groups, validation, calibration and test are the same pictures.
     """
     groups = np.array([row.group for row in rows])
-    everything = Examples(pixels, np.array([row.price for row in rows]), groups)
-    measured = np.array([not row.estimate for row in rows])
+    facts = {fact: np.array([str(getattr(row, fact)) for row in rows]) for fact in ("maker", "body", "table")}
+    everything = Examples(pixels, np.array([row.price for row in rows]), groups, facts)
+    measured = np.array([row.price_source not in ESTIMATES for row in rows])
     names = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
-    held = max(round(HELD_OUT * len(names)), 1)
     if len(names) < 4:
         log.warning("%s: %d groups; validation and test share pictures", name, len(names))
-        cuts = [names[:1]] * 3
+        cuts = dict.fromkeys(HELD_OUT, names[:1])
     else:
-        cuts = [names[part * held : (part + 1) * held] for part in range(3)]
-    parts = [everything[np.flatnonzero(np.isin(groups, cut) & measured)] for cut in cuts]
-    train = everything[np.flatnonzero(~np.isin(groups, np.concatenate(cuts)))]
-    for part, which in zip((*parts, train), ("test", "calibration", "validation", "train"), strict=True):
+        left = iter(names)
+        cuts = {
+            part: list(islice(left, max(round(share * len(names)), 1))) for part, share in HELD_OUT.items()
+        }
+    held = {part: everything[np.flatnonzero(np.isin(groups, cut) & measured)] for part, cut in cuts.items()}
+    train = everything[np.flatnonzero(~np.isin(groups, [group for cut in cuts.values() for group in cut]))]
+    for which, part in {**held, "train": train}.items():
         if len(part) == 0:
             raise DataError(f"{name}: no picture with a real price is left for {which}.")
-    return Splits(name, train, validation=parts[2], calibration=parts[1], test=parts[0], licence=licence)
+    return Splits(name, train, **held, licence=licence)
 
 
 def _read(table: Path) -> tuple[list[Row], list[str]]:
@@ -131,7 +149,9 @@ def _row(folder: Path, line: dict[str, str | None]) -> Row:
         price=price,
         file=file,
         year=int(year) if year else None,
-        estimate=line.get("price_source") in ESTIMATES,
+        price_source=line.get("price_source") or "",
+        table=folder.name,
+        body=next((body for body in BODIES if body in (line.get("class_name") or "").lower()), ""),
     )
 
 

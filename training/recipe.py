@@ -17,9 +17,12 @@ class Recipe:
     data: a data set of training/sources.py. view: how pictures become pixels; goes into the card.
     augment: float32 (N, C, H, W) in [0, 1] -> the same shape and range.
     learning_rate: the peak of a one-cycle schedule. patience: epochs without a better validation
-    loss before training stops. frozen_body: the first module of the network's body describes
-    pictures and is not trained (training/transfer.py). floors: metrics of the exported file on the
-    test split below which (above which, for errors) no file is kept.
+    loss before training stops. pages: how many digits on photographed pages are made from the
+    training pictures and learned from too (training/pages.py). frozen_body: the first module of the
+    network's body describes pictures and is not trained (training/transfer.py). hints: facts about
+    the pictures (Examples.facts) that the network learns to tell as well, with the weight of their
+    loss: predicting more about a car improves its price. floors: metrics of
+    the exported file on the test split below which (above which, for errors) no file is kept.
     """
 
     name: str
@@ -36,8 +39,10 @@ class Recipe:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     patience: int = 10
+    pages: int = 0
     seed: int = 0
     frozen_body: bool = False
+    hints: Mapping[str, float] = field(default_factory=dict)
     floors: Mapping[str, float] = field(default_factory=dict)
 
     def with_changes(self, **changes: int | None) -> "Recipe":

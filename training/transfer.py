@@ -1,9 +1,10 @@
-"""Transfer learning: a pretrained network describes every picture once, only what follows is trained.
+"""Transfer learning: a pretrained trunk describes every picture once, what follows it is trained.
 
-On a CPU this turns hours into minutes: a description costs as much as one pass over the picture, and
-the layers behind it train on descriptions in seconds.
+On a CPU this turns hours into minutes: the trunk is most of the work and is done once for each view of
+a picture, and never backwards.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,57 +15,87 @@ from torch import Tensor, nn
 
 from training import augment
 from training.datasets import Examples, Splits
-from training.fit import Fitted, device, fit, to_float
-from training.networks import Network
+from training.fit import device, fit, half_precision, to_float
+from training.fitted import Epoch, Fitted
+from training.networks import Ensemble, Network
 from training.recipe import Recipe
 
-VIEWS = 2
+VIEWS = 4
 """How often each training picture is described: as it is, and augmented."""
 
 
-class _Tail(Network):
-    """What is trained: float32 (N, F) descriptions in, scores out."""
+def fit_transfer(
+    recipe: Recipe,
+    splits: Splits,
+    checkpoint: Path | None = None,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Train the members of recipe.network's ensemble one by one. Arguments as those of `fit`; the
+    history is that of the first member."""
+    return fit_members(recipe, described(recipe, splits), checkpoint, watch)
 
-    def __init__(self, tail: nn.Module, head: nn.Linear) -> None:
-        super().__init__(tail, head, (0.0,), (1.0,))
+
+def described(recipe: Recipe, splits: Splits) -> Splits:
+    """The pictures' maps behind the trunk instead of their pixels: float16 (N, C, H, W)."""
+    parts = {"train": VIEWS, "validation": 1, "calibration": 1, "test": 1}
+    network = recipe.network()
+    maps = {part: _maps(recipe, network, getattr(splits, part), views) for part, views in parts.items()}
+    return replace(splits, **maps)
+
+
+def fit_members(
+    recipe: Recipe,
+    maps: Splits,
+    checkpoint: Path | None = None,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """As fit_transfer, on pictures that are described already."""
+    torch.manual_seed(recipe.seed)
+    network = recipe.network()
+    assert isinstance(network.body, nn.Sequential)
+    tails = network.body[1]
+    assert isinstance(tails, Ensemble)
+    fitted = []
+    for number, tail in enumerate(tails.members):
+        learner = replace(
+            recipe, seed=recipe.seed + number, network=_member(tail, network), augment=augment.maps
+        )
+        place = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
+        fitted.append(fit(learner, maps, place, watch if number == 0 else lambda epoch: None))
+        tail.load_state_dict(fitted[-1].network.body.state_dict())
+    with torch.no_grad():
+        network.head.weight.copy_(torch.cat([f.network.head.weight for f in fitted], 1) / len(fitted))
+        network.head.bias.copy_(torch.stack([f.network.head.bias for f in fitted]).mean(0))
+    return Fitted(network.eval(), fitted[0].target, fitted[0].history)
+
+
+class _Member(Network):
+    """What is trained: float32 (N, C, H, W) maps in, scores out."""
 
     def features(self, pictures: Tensor) -> Tensor:
         features: Tensor = self.body(pictures)
         return features
 
 
-def fit_transfer(recipe: Recipe, splits: Splits, checkpoint: Path | None = None) -> Fitted:
-    """Train recipe.network but for the first module of its body. Arguments as those of `fit`."""
-    torch.manual_seed(recipe.seed)
-    network = recipe.network().eval()
-    assert isinstance(network.body, nn.Sequential)
-    backbone, tail = network.body
-    described = replace(
-        splits,
-        train=_described(recipe, network, backbone, splits.train, VIEWS),
-        **{
-            part: _described(recipe, network, backbone, getattr(splits, part), 1)
-            for part in ("validation", "calibration", "test")
-        },
-    )
-    # The tail is trained in place: the whole network has it when `fit` returns.
-    learner = replace(recipe, network=lambda: _Tail(tail, network.head), augment=augment.none)
-    fitted = fit(learner, described, checkpoint)
-    return Fitted(network.eval(), fitted.target, fitted.history)
+def _member(tail: nn.Module, network: Network) -> Callable[[], Network]:
+    width = network.head.in_features // len(network.body[1].members)
+    return lambda: _Member(tail, nn.Linear(width, network.head.out_features), (0.0,), (1.0,))
 
 
 @torch.no_grad()
-def _described(recipe: Recipe, network: Network, backbone: nn.Module, part: Examples, views: int) -> Examples:
-    """The pictures' descriptions, float32 (views * N, F); the first N of them unchanged pictures."""
+def _maps(recipe: Recipe, network: Network, part: Examples, views: int) -> Examples:
+    """Maps of `views` times the pictures; the first of them unchanged ones."""
     where = device()
-    backbone.to(where).eval()
+    trunk = network.body[0].to(where, memory_format=torch.channels_last).eval()
     mean, std = network.mean.to(where), network.std.to(where)
     rows = []
+    torch.manual_seed(recipe.seed)
     for view in range(views):
         change = augment.none if view == 0 else recipe.augment
         batches = torch.from_numpy(part.pixels).split(32)
         for batch in track(batches, f"describing, view {view + 1} of {views}"):
             pictures = change(to_float(batch.to(where)))
-            rows.append(backbone((pictures - mean) / std).cpu().numpy())
-    groups = None if part.groups is None else np.tile(part.groups, views)
-    return Examples(np.concatenate(rows), np.tile(part.targets, views), groups)  # type: ignore[arg-type]
+            with half_precision(where):
+                rows.append(trunk((pictures - mean) / std).half().cpu().numpy())
+    many = part[np.tile(np.arange(len(part)), views)] if views > 1 else part
+    return replace(many, pixels=np.concatenate(rows))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.views import PhotoView
 from tests import pictures
 from training.datasets import DataError
-from training.price_table import Row, price_table, split_by_group
+from training.price_table import ESTIMATES, Row, price_table, split_by_group
 
 VIEW = PhotoView(resize=16, crop=16)
 
@@ -112,10 +112,14 @@ def test_no_group_is_on_two_sides(groups):
 
 
 def test_estimates_are_trained_on_but_never_measured_on():
-    rows = [Row(f"{group}", 100.0, estimate=photo == 0) for group in range(40) for photo in range(3)]
+    rows = [
+        Row(f"{group}", 100.0, price_source="" if photo else "manual_approx")
+        for group in range(40)
+        for photo in range(3)
+    ]
     pixels = np.arange(len(rows), dtype=np.uint8).reshape(-1, 1, 1, 1)
     splits = split_by_group("test", rows, pixels, "")
-    estimated = {index for index, row in enumerate(rows) if row.estimate}
+    estimated = {index for index, row in enumerate(rows) if row.price_source in ESTIMATES}
 
     assert estimated & set(splits.train.pixels.ravel().tolist())
     for part in (splits.validation, splits.calibration, splits.test):

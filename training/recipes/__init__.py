@@ -1,9 +1,11 @@
 """All recipes, by name. A new model is a new Recipe in one of these modules."""
 
 from training.recipe import Recipe
-from training.recipes import cars, digits
+from training.recipes import cars, digits, fashion
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*digits.RECIPES, *cars.RECIPES, cars.DRAWN)}
+_PUBLISHED = (*digits.RECIPES, *fashion.RECIPES, *cars.RECIPES)
 
-PUBLISHED = tuple(recipe.name for recipe in (*digits.RECIPES, *cars.RECIPES))
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_PUBLISHED, cars.DRAWN)}
+
+PUBLISHED = tuple(recipe.name for recipe in _PUBLISHED)
 """The models that belong into models/zoo."""

@@ -46,6 +46,7 @@ CNN = Recipe(
     labels=LABELS,
     network=networks.digits_cnn,
     augment=augment.handwriting,
+    pages=40_000,
     epochs=24,
     batch_size=128,
     learning_rate=3e-3,

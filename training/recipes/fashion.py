@@ -1,0 +1,24 @@
+"""Clothing in ten classes: Fashion-MNIST, the third family. One Recipe, one file."""
+
+from models.views import GreyView
+from training import augment, networks
+from training.mnist import FASHION_LABELS
+from training.recipe import Recipe
+
+CNN = Recipe(
+    name="fashion-cnn",
+    summary="One piece of clothing before a plain ground, in ten classes, by a small convolutional network.",
+    task="classification",
+    data="fashion-mnist",
+    view=GreyView(),
+    labels=FASHION_LABELS,
+    network=networks.digits_cnn,
+    augment=augment.garment,
+    epochs=16,
+    batch_size=128,
+    learning_rate=3e-3,
+    patience=15,
+    floors={"accuracy": 0.92},
+)
+
+RECIPES = (CNN,)
