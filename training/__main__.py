@@ -23,6 +23,7 @@ from training.evaluate import Evaluation, evaluate
 from training.export import ExportError, export
 from training.fit import fit
 from training.fitted import Fitted
+from training.labelled import folder, labelled
 from training.model_card import write_model_card
 from training.pages import pages
 from training.recipe import Recipe
@@ -102,13 +103,25 @@ def evaluate_files(
     data: DataFolder = sources.DATA,
     zoo: ZooFolder = ZOO,
     runs: RunsFolder = RUNS,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A CSV file (file, label) to measure a classifier on instead.")
+    ] = None,
+    strange: Annotated[
+        Path | None, typer.Option(help="A folder of pictures that the model is not made for.")
+    ] = None,
 ) -> None:
     """Measure .onnx files on the test split of the data named in their card.
 
     Prints the tables and writes them to runs/NAME/evaluation.json.
     """
     for model, splits in _models(names, data, zoo):
-        card, evaluation = model.card, _evaluation(model, splits, data)
+        card = model.card
+        if pictures is not None:
+            if card.task != "classification":
+                raise DataError(f"{card.name} is no classifier; --pictures is for those.")
+            own = labelled(pictures, card.labels, card.view)
+            splits = replace(splits, name=pictures.parent.name, test=own)
+        evaluation = _evaluation(model, splits, data, strange)
         measured = evaluation.measured
         table = Table(
             "metric",
@@ -124,10 +137,12 @@ def evaluate_files(
             )
             table.add_row(metric, f"{value:.4g}", then, constant)
         console.print(table)
-        found = measured.model_dump() | {"version": card.version}
+        found: dict[str, object] = measured.model_dump() | {"version": card.version}
         if card.task == "classification" and evaluation.confusion is not None:
             console.print(_confusion_table(card.labels, evaluation.confusion))
             found["confusion"] = evaluation.confusion.tolist()
+        console.print(_strangers_table(evaluation))
+        found["refused"] = dict(evaluation.refused)
         path = runs / card.name / "evaluation.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1) + "\n")
@@ -194,9 +209,20 @@ def _models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Mo
         yield model, splits
 
 
-def _evaluation(model: Model, splits: Splits, data: Path) -> Evaluation:
-    strange = strangers(model.card.training.name, model.card.view, 1000, seed=2, root=data)
+def _evaluation(model: Model, splits: Splits, data: Path, more: Path | None = None) -> Evaluation:
+    """more: a folder of strangers beside the drawn ones."""
+    view = model.card.view
+    strange = strangers(model.card.training.name, view, 1000, seed=2, root=data)
+    if more is not None:
+        strange[str(more)] = folder(more, view)
     return evaluate(model, splits, strange)
+
+
+def _strangers_table(evaluation: Evaluation) -> Table:
+    table = Table("strangers", "not familiar")
+    for kind, share in evaluation.refused.items():
+        table.add_row(kind, f"{share:.1%}")
+    return table
 
 
 def _confusion_table(labels: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:

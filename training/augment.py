@@ -25,6 +25,11 @@ def handwriting(pictures: Tensor) -> Tensor:
     return _ink(pictures)
 
 
+def distorted(pictures: Tensor) -> Tensor:
+    """Other hands only: the affine and elastic distortions of Simard et al. (ICDAR 2003)."""
+    return _warp(pictures, degrees=10, scale=(0.85, 1.12), shear=0.2, shift=0.07, wobble=0.05)
+
+
 def garment(pictures: Tensor) -> Tensor:
     """Clothing laid down a little differently: mirrored, shifted, turned, nearer or farther."""
     return _warp(pictures, degrees=5, scale=(0.9, 1.1), shear=0.05, shift=0.08, wobble=0.0, mirror=True)

@@ -1,5 +1,6 @@
 """How good an exported file is, measured on the file itself through onnxruntime."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +40,20 @@ def answers(model: Model, pixels: npt.NDArray[np.uint8]) -> Answers:
 @dataclass(frozen=True)
 class Evaluation:
     """measured: the metrics, as they stand in a card. outputs: the file's answers to the test split.
-    confusion: int (K, K), true class by answered class, of a classifier."""
+    confusion: int (K, K), true class by answered class, of a classifier. refused: the share of each kind
+    of stranger that is not familiar."""
 
     measured: Measured
     test: Examples
     outputs: Answers
+    refused: Mapping[str, float]
     confusion: npt.NDArray[np.int64] | None = None
 
 
-def evaluate(model: Model, splits: Splits, strange: npt.NDArray[np.uint8]) -> Evaluation:
+def evaluate(model: Model, splits: Splits, strange: Mapping[str, npt.NDArray[np.uint8]]) -> Evaluation:
     """Metrics on the test split, and those of the constant that suits the training split best.
 
-    strange: pixels of pictures that the model was not made for; how many it knows to be so.
+    strange: pixels of pictures that the model was not made for, by kind; it should know that they are.
     """
     outputs = answers(model, splits.test.pixels)
     threshold = model.card.familiarity_threshold
@@ -64,14 +67,18 @@ def evaluate(model: Model, splits: Splits, strange: npt.NDArray[np.uint8]) -> Ev
         constant = np.full(len(splits.test), median)
         baseline = errors(constant, splits.test.targets.astype(np.float64))
     values["familiar"] = float((outputs["familiarity"] >= threshold).mean())
-    values["strangers_refused"] = float((answers(model, strange)["familiarity"] < threshold).mean())
+    refused = {
+        kind: float((answers(model, pixels)["familiarity"] < threshold).mean())
+        for kind, pixels in strange.items()
+    }
+    values["strangers_refused"] = float(np.mean(list(refused.values())))
     measured = Measured(
         data=f"{splits.name}, test split",
         n=len(splits.test),
         values=_round(values),
         baseline=_round(baseline),
     )
-    return Evaluation(measured, splits.test, outputs, confusion)
+    return Evaluation(measured, splits.test, outputs, refused, confusion)
 
 
 def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:

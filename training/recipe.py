@@ -19,10 +19,11 @@ class Recipe:
     learning_rate: the peak of a one-cycle schedule. patience: epochs without a better validation
     loss before training stops. pages: how many digits on photographed pages are made from the
     training pictures and learned from too (training/pages.py). frozen_body: the first module of the
-    network's body describes pictures and is not trained (training/transfer.py). hints: facts about
-    the pictures (Examples.facts) that the network learns to tell as well, with the weight of their
-    loss: predicting more about a car improves its price. floors: metrics of
-    the exported file on the test split below which (above which, for errors) no file is kept.
+    network's body describes pictures and is not trained (training/transfer.py). half_weights: the
+    file stores them as float16. hints: facts about the pictures (Examples.facts) that the network
+    learns to tell as well, with the weight of their loss: predicting more about a car improves its
+    price. floors: metrics of the exported file on the test split below which (above which, for
+    errors) no file is kept.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe:
     pages: int = 0
     seed: int = 0
     frozen_body: bool = False
+    half_weights: bool = False
     hints: Mapping[str, float] = field(default_factory=dict)
     floors: Mapping[str, float] = field(default_factory=dict)
 

@@ -28,22 +28,27 @@ LETTERS = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwy&%?!#@+=*"
 Draw = Callable[[np.random.Generator], Picture]
 
 
-def strangers(data: str, view: View, count: int, seed: int, root: Path) -> npt.NDArray[np.uint8]:
-    """count pictures, as `view` shows them, that are no pictures of the data set `data`.
+def strangers(
+    data: str, view: View, count: int, seed: int, root: Path = Path("data")
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """About `count` pictures, as `view` shows them, that are no pictures of the data set `data`.
 
-    Returns uint8 (count, H, W, C).
+    Returns uint8 (n, H, W, C) for each kind of stranger, as many of each.
     """
     rng = np.random.default_rng(seed)
-    kinds: list[Draw] = [blank, noise, scribble, letters, landscape]
+    kinds: dict[str, Draw] = {
+        "blank": blank, "noise": noise, "scribble": scribble, "letters": letters, "landscape": landscape,
+    }  # fmt: skip
     if data not in ("cars", "drawn-cars"):
-        kinds.append(drawn_car)
-    for name, fetch in (("mnist", mnist), ("fashion-mnist", fashion_mnist)):
+        kinds["drawn car"] = drawn_car
+    for name, kind, fetch in (("mnist", "digits", mnist), ("fashion-mnist", "clothing", fashion_mnist)):
         if data != name:
             try:
-                kinds.append(_enlarged(fetch(root).train.pixels))
+                kinds[kind] = _enlarged(fetch(root).train.pixels)
             except DataError as error:
                 log.warning("familiarity is learned without %s: %s", name, error)
-    return np.stack([view(kinds[index % len(kinds)](rng)) for index in range(count)])
+    each = max(count // len(kinds), 1)
+    return {kind: np.stack([view(draw(rng)) for _ in range(each)]) for kind, draw in kinds.items()}
 
 
 def blank(rng: np.random.Generator) -> Picture:

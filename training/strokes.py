@@ -92,7 +92,7 @@ def draw_digit(digit: int, height: int, rng: np.random.Generator) -> Ink:
     """One digit about `height` pixels tall, in a tight frame, in a hand and with a pen of its own."""
     ways = TEMPLATES[digit]
     aspect = rng.uniform(0.35, 1.0) if digit != 1 else rng.uniform(0.25, 0.8)
-    turn, slant = rng.normal(0, 0.08), rng.normal(0, 0.15)
+    turn, slant = rng.normal(0, 0.1), rng.normal(0, 0.25)
     bend = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     bend = bend @ np.array([[1, -slant], [0, 1]]) @ np.diag([aspect, 1.0]) * height
     wobble = rng.uniform(0.0, 0.04)

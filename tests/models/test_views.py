@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from torchvision.transforms import v2
 
 from models.picture import open_picture
-from models.views import DigitView, PhotoView
+from models.views import DigitView, GreyView, PhotoView, SquashView
 from tests import pictures
 from training import mnist
 
@@ -135,7 +135,7 @@ def test_mnist_is_made_the_way_the_view_makes_digits():
     picture=st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
         lambda shape: arrays(np.uint8, (*shape, 3))
     ),
-    view=st.sampled_from([DIGIT, PhotoView(), PhotoView(resize=32, crop=48)]),
+    view=st.sampled_from([DIGIT, GreyView(), PhotoView(), PhotoView(resize=32, crop=48), SquashView()]),
 )
 def test_every_picture_has_a_view(picture, view):
     seen = view(picture)
@@ -145,7 +145,7 @@ def test_every_picture_has_a_view(picture, view):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (700, 3)])
-@pytest.mark.parametrize("view", [DIGIT, PhotoView()], ids=lambda view: view.recipe)
+@pytest.mark.parametrize("view", [DIGIT, GreyView(), PhotoView(), SquashView()], ids=lambda view: view.recipe)
 def test_extreme_shapes_have_a_view(shape, view):
     assert view(np.full((*shape, 3), 77, np.uint8)).shape == view.shape
 
@@ -175,3 +175,34 @@ def test_photo_view_on_tensors_agrees_too():
     ours = view(pictures.pixels(scene))
 
     assert np.abs(ours.astype(int) - theirs.permute(1, 2, 0).numpy()).mean() <= 2
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (3000, 2000), (300, 200)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_squash_view_is_torchvisions_resize(size, kind):
+    view = SquashView(width=256, height=208)
+    scene = pictures.landscape(*size)
+    theirs = v2.Resize((208, 256))(scene)
+
+    ours = view(open_picture(pictures.encoded(scene, kind), view.shorter_side))
+
+    assert np.abs(ours.astype(int) - np.asarray(theirs)).mean() <= 2
+
+
+def test_grey_view_leaves_fashion_mnist_as_it_is_and_turns_its_negative_back(data):
+    view = GreyView()
+    for sample in mnist.fashion_mnist(data).test.pixels[:500]:
+        picture = np.repeat(sample, 3, axis=2)
+        assert np.array_equal(view(picture), sample)
+        if np.median(np.concatenate([sample[0], sample[-1], sample[:, 0], sample[:, -1]])) == 0:
+            assert np.array_equal(view(255 - picture), sample)
+
+
+def test_grey_view_shrinks_a_photo_on_white_to_light_on_black():
+    page = np.full((400, 300, 3), 250, np.uint8)
+    page[100:300, 80:220] = (40, 60, 90)
+    seen = GreyView()(page)[:, :, 0]
+
+    assert seen[14, 14] > 150
+    assert seen[2, 14] < 20
+    assert not seen[:, :3].any()

@@ -54,6 +54,7 @@ TRANSFER = Recipe(
     learning_rate=7e-4,
     weight_decay=2e-2,
     frozen_body=True,
+    half_weights=True,
     hints={"maker": 0.3, "body": 0.2},
 )
 
