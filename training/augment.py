@@ -114,13 +114,16 @@ def _warp(
 
 def _stroke_width(pictures: Tensor, share: float) -> Tensor:
     """Strokes about half a pixel thicker or thinner, by a 3x3 dilation or erosion at twice the size."""
-    large = F.interpolate(pictures, scale_factor=2.0, mode="bilinear", align_corners=False)
-    thicker = F.avg_pool2d(F.max_pool2d(large, 3, stride=1, padding=1), 2)
-    thinner = F.avg_pool2d(-F.max_pool2d(-large, 3, stride=1, padding=1), 2)
-    # A thin stroke may vanish altogether: bring its peak back to full ink.
-    peak = thinner.amax(dim=(2, 3), keepdim=True)
-    thinner = torch.where(peak > 0.3, thinner / peak.clamp_min(0.3), pictures)
-    return _pick(share / 2, thinner, _pick(share / 2, thicker, pictures))
+    fate = torch.rand(len(pictures), device=pictures.device)
+    changed = pictures.clone()
+    for sign, chosen in ((1, fate < share / 2), (-1, fate > 1 - share / 2)):
+        few = pictures[chosen]
+        large = F.interpolate(few, scale_factor=2.0, mode="bilinear", align_corners=False)
+        grown = sign * F.avg_pool2d(F.max_pool2d(sign * large, 3, stride=1, padding=1), 2)
+        # A thin stroke may vanish altogether: bring its peak back to full ink.
+        peak = grown.amax(dim=(2, 3), keepdim=True)
+        changed[chosen] = torch.where(peak > 0.3, grown / peak.clamp_min(0.3), few) if sign < 0 else grown
+    return changed
 
 
 def _ink(pictures: Tensor) -> Tensor:

@@ -35,13 +35,18 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def half_precision(where: torch.device) -> torch.autocast:
-    """bfloat16 where the machine has it: convolutions then take 0.6 of the time (docs/log.md)."""
+def half_precision(where: torch.device, network: nn.Module | None = None) -> torch.autocast:
+    """bfloat16 where the machine has it: convolutions then take 0.6 of the time (docs/log.md).
+
+    network: one that is trained. On a CPU, convolutions of single channels run backwards at half the
+    speed in bfloat16: such a network stays in float32.
+    """
     if where.type == "cuda":
-        has_it = torch.cuda.is_bf16_supported()
-    else:
-        has_it = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-    return torch.autocast(where.type, torch.bfloat16, enabled=has_it)
+        return torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
+    has_it = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    layers = () if network is None else network.modules()
+    grouped = any(isinstance(layer, nn.Conv2d) and layer.groups > 1 for layer in layers)
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_it and not grouped)
 
 
 def fit(
@@ -105,7 +110,7 @@ def fit(
             for step in range(steps_per_epoch):
                 index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
                 pictures = recipe.augment(to_float(train[0][index]))
-                with half_precision(where):
+                with half_precision(where, learner):
                     scores, guesses = learner(pictures)
                 answers = train[1][index]
                 each = _losses(recipe, scores.float(), answers) + learner.hint_losses(guesses, hints, index)

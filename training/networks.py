@@ -55,12 +55,15 @@ def digits_mlp(hidden: int = 800) -> Network:
     return Network(body, nn.Linear(hidden, 10), MNIST_MEAN, MNIST_STD)
 
 
-def digits_cnn() -> Network:
-    """Three blocks of 3x3 convolutions, 28 -> 14 -> 7 -> 3 pixels, then 128 features."""
+def digits_cnn(repeats: int = 3) -> Network:
+    """Three blocks of 3x3 convolutions, 28 -> 14 -> 7 -> 3 pixels, then 128 features.
+
+    repeats: convolutions in the second and in the third block.
+    """
     body = nn.Sequential(
         *_conv(1, 32), *_conv(32, 32), nn.MaxPool2d(2),
-        *_conv(32, 64), *_conv(64, 64), nn.MaxPool2d(2),
-        *_conv(64, 128), *_conv(128, 128), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
+        *_convs(32, 64, repeats), nn.MaxPool2d(2),
+        *_convs(64, 128, repeats), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
         nn.Linear(128 * 3 * 3, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
     )  # fmt: skip
     return Network(body, nn.Linear(128, 10), MNIST_MEAN, MNIST_STD)
@@ -112,3 +115,8 @@ def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
 def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:
     conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
     return conv, nn.BatchNorm2d(channels_out), nn.ReLU()
+
+
+def _convs(channels_in: int, channels_out: int, repeats: int) -> list[nn.Module]:
+    widths = [channels_in] + [channels_out] * (repeats - 1)
+    return [layer for width in widths for layer in _conv(width, channels_out)]

@@ -77,6 +77,7 @@ def page(ink: Ink, rng: np.random.Generator) -> Picture:
     if rng.random() < 0.4:
         sheet = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.4, 1.6))
     if rng.random() < 0.6:
+        cv2.setRNGSeed(int(rng.integers(1 << 31)))  # cv2 draws from a generator of its own
         grain = np.empty((rows, columns, 3 if rng.random() < 0.3 else 1), np.float32)
         sheet = sheet + cv2.randn(grain, 0, float(rng.uniform(0, 8))).reshape(grain.shape)
     photo = np.clip(sheet, 0, 255).astype(np.uint8)

@@ -90,7 +90,7 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
     Where there are fewer than four groups, validation, calibration and test are the same pictures.
     """
     groups = np.array([row.group for row in rows])
-    facts = {fact: np.array([str(getattr(row, fact)) for row in rows]) for fact in ("maker", "body", "table")}
+    facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
     everything = Examples(pixels, np.array([row.price for row in rows]), groups, facts)
     measured = np.array([row.price_source not in ESTIMATES for row in rows])
     names = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())

@@ -102,7 +102,7 @@ def draw_digit(digit: int, height: int, rng: np.random.Generator) -> Ink:
         for points in [np.asarray(control) + rng.normal(0, wobble, (len(control), 2))]
     ]
     pen = max(round(float(np.exp(rng.uniform(np.log(0.025), np.log(0.17)))) * height), 1)
-    margin = pen // 2 + 2
+    margin = pen // 2 + 4
     corner = np.min([line.min(axis=0) for line in lines], axis=0) - margin
     width, tall = (np.max([line.max(axis=0) for line in lines], axis=0) - corner + margin).astype(int) + 1
     ink = np.zeros((tall, width), np.uint8)

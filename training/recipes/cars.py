@@ -49,7 +49,7 @@ TRANSFER = Recipe(
     network=networks.cars_transfer,
     augment=augment.street,
     # An epoch is four views of every photo.
-    epochs=3,
+    epochs=2,
     batch_size=64,
     learning_rate=7e-4,
     weight_decay=2e-2,

@@ -32,8 +32,8 @@ MLP = Recipe(
     augment=augment.distorted,
     epochs=100,
     batch_size=128,
-    learning_rate=2e-3,
-    patience=40,
+    learning_rate=1.5e-3,
+    patience=100,
     floors={"accuracy": 0.990},
 )
 
@@ -46,7 +46,7 @@ CNN = Recipe(
     labels=LABELS,
     network=networks.digits_cnn,
     augment=augment.handwriting,
-    pages=40_000,
+    pages=30_000,
     epochs=24,
     batch_size=128,
     learning_rate=3e-3,

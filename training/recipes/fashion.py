@@ -1,5 +1,7 @@
 """Clothing in ten classes: Fashion-MNIST, the third family. One Recipe, one file."""
 
+from functools import partial
+
 from models.views import GreyView
 from training import augment, networks
 from training.mnist import FASHION_LABELS
@@ -12,7 +14,7 @@ CNN = Recipe(
     data="fashion-mnist",
     view=GreyView(),
     labels=FASHION_LABELS,
-    network=networks.digits_cnn,
+    network=partial(networks.digits_cnn, repeats=2),
     augment=augment.garment,
     epochs=16,
     batch_size=128,
