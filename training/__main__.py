@@ -18,7 +18,7 @@ from models.card import Card
 from models.zoo import ZOO, Model, ZooError, open_model
 from training import sources
 from training.crossvalidate import crossvalidate
-from training.datasets import DataError, Splits
+from training.datasets import DataError, Examples, Splits
 from training.evaluate import Evaluation, evaluate
 from training.export import ExportError, export
 from training.fit import fit
@@ -116,12 +116,13 @@ def evaluate_files(
     """
     for model, splits in _models(names, data, zoo):
         card = model.card
-        if pictures is not None:
-            if card.task != "classification":
-                raise DataError(f"{card.name} is no classifier; --pictures is for those.")
-            own = labelled(pictures, card.labels, card.view)
-            splits = replace(splits, name=pictures.parent.name, test=own)
-        evaluation = _evaluation(model, splits, data, strange)
+        if pictures is None:
+            own = None
+        elif card.task == "classification":
+            own = pictures.parent.name, labelled(pictures, card.labels, card.view)
+        else:
+            raise DataError(f"{card.name} is no classifier; --pictures is for those.")
+        evaluation = _evaluation(model, splits, data, strange, own)
         measured = evaluation.measured
         table = Table(
             "metric",
@@ -209,13 +210,19 @@ def _models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Mo
         yield model, splits
 
 
-def _evaluation(model: Model, splits: Splits, data: Path, more: Path | None = None) -> Evaluation:
-    """more: a folder of strangers beside the drawn ones."""
+def _evaluation(
+    model: Model,
+    splits: Splits,
+    data: Path,
+    more: Path | None = None,
+    own: tuple[str, Examples] | None = None,
+) -> Evaluation:
+    """more: a folder of strangers beside the drawn ones. own: examples instead of the test split."""
     view = model.card.view
     strange = strangers(model.card.training.name, view, 1000, seed=2, root=data)
     if more is not None:
         strange[str(more)] = folder(more, view)
-    return evaluate(model, splits, strange)
+    return evaluate(model, splits, strange, own)
 
 
 def _strangers_table(evaluation: Evaluation) -> Table:

@@ -66,7 +66,7 @@ class Familiarity(nn.Module):
     axes: Tensor
     residual: Tensor
 
-    def __init__(self, features: Tensor, strangers: Tensor, components: int = 48) -> None:
+    def __init__(self, features: Tensor, strangers: Tensor, components: int = 120) -> None:
         """features: float32 (N, F) of training pictures. strangers: float32 (M, F)."""
         super().__init__()
         mean = features.mean(0)
@@ -101,7 +101,7 @@ class Familiarity(nn.Module):
         return described.clamp(-FAR, FAR)
 
 
-def _tell_apart(known: Tensor, strange: Tensor, hidden: int = 64, steps: int = 800) -> nn.Module:
+def _tell_apart(known: Tensor, strange: Tensor, hidden: int = 128, steps: int = 3000) -> nn.Module:
     """A network with a positive score for what is known, both sides weighing the same."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

@@ -50,35 +50,37 @@ class Evaluation:
     confusion: npt.NDArray[np.int64] | None = None
 
 
-def evaluate(model: Model, splits: Splits, strange: Mapping[str, npt.NDArray[np.uint8]]) -> Evaluation:
+def evaluate(
+    model: Model,
+    splits: Splits,
+    strange: Mapping[str, npt.NDArray[np.uint8]],
+    own: tuple[str, Examples] | None = None,
+) -> Evaluation:
     """Metrics on the test split, and those of the constant that suits the training split best.
 
     strange: pixels of pictures that the model was not made for, by kind; it should know that they are.
+    own: a name and examples to measure on instead of the test split.
     """
-    outputs = answers(model, splits.test.pixels)
+    name, test = own or (f"{splits.name}, test split", splits.test)
+    outputs = answers(model, test.pixels)
     threshold = model.card.familiarity_threshold
     if model.card.task == "classification":
-        confusion, values = classification(outputs, splits.test)
+        confusion, values = classification(outputs, test)
         most = int(np.bincount(splits.train.targets.astype(np.int64)).argmax())
-        baseline = {"accuracy": float((splits.test.targets == most).mean())}
+        baseline = {"accuracy": float((test.targets == most).mean())}
     else:
-        confusion, values = None, regression(outputs, splits.test)
+        confusion, values = None, regression(outputs, test)
         median = float(np.median(splits.train.targets.astype(np.float64)))
-        constant = np.full(len(splits.test), median)
-        baseline = errors(constant, splits.test.targets.astype(np.float64))
+        constant = np.full(len(test), median)
+        baseline = errors(constant, test.targets.astype(np.float64))
     values["familiar"] = float((outputs["familiarity"] >= threshold).mean())
     refused = {
         kind: float((answers(model, pixels)["familiarity"] < threshold).mean())
         for kind, pixels in strange.items()
     }
     values["strangers_refused"] = float(np.mean(list(refused.values())))
-    measured = Measured(
-        data=f"{splits.name}, test split",
-        n=len(splits.test),
-        values=_round(values),
-        baseline=_round(baseline),
-    )
-    return Evaluation(measured, splits.test, outputs, refused, confusion)
+    measured = Measured(data=name, n=len(test), values=_round(values), baseline=_round(baseline))
+    return Evaluation(measured, test, outputs, refused, confusion)
 
 
 def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:

@@ -46,7 +46,7 @@ HALF_TOLERANCE = 1e-2
 HALVED = 4096
 """Numbers a weight has at least to be stored as float16; smaller ones save nothing."""
 
-STRANGERS, KNOWN = 4000, 12_000
+STRANGERS, KNOWN = 12_000, 12_000
 """Pictures that familiarity is learned from, on either side, at most; a quarter of them behind a
 backbone, where each costs a hundred times as much."""
 
