@@ -2,21 +2,18 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
 
 from models.card import Card
 from models.zoo import ZOO, Model, ZooError, open_model
-from training import sources
+from training import sources, tables
 from training.crossvalidate import crossvalidate
 from training.datasets import DataError, Examples, Splits
 from training.evaluate import Evaluation, evaluate
@@ -123,30 +120,11 @@ def evaluate_files(
         else:
             raise DataError(f"{card.name} is no classifier; --pictures is for those.")
         evaluation = _evaluation(model, splits, data, strange, own)
-        measured = evaluation.measured
-        table = Table(
-            "metric",
-            "now",
-            "in the card",
-            "constant",
-            title=f"{card.name}: {measured.data}, n = {measured.n}",
-        )
-        for metric, value in measured.values.items():
-            then, constant = (
-                f"{known[metric]:.4g}" if metric in known else "-"
-                for known in (card.measured.values, measured.baseline)
-            )
-            table.add_row(metric, f"{value:.4g}", then, constant)
-        console.print(table)
-        found: dict[str, object] = measured.model_dump() | {"version": card.version}
-        if card.task == "classification" and evaluation.confusion is not None:
-            console.print(_confusion_table(card.labels, evaluation.confusion))
-            found["confusion"] = evaluation.confusion.tolist()
-        console.print(_strangers_table(evaluation))
-        found["refused"] = dict(evaluation.refused)
+        for table in tables.of_evaluation(card, evaluation):
+            console.print(table)
         path = runs / card.name / "evaluation.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1) + "\n")
+        path.write_text(json.dumps(evaluation.summary() | {"version": card.version}, indent=1) + "\n")
         console.print(f"wrote {path}")
 
 
@@ -164,9 +142,8 @@ def draw_report(
     """
     for model, splits in _models(names, data, zoo):
         published = pictures / model.card.name
-        for path in report(
-            model.card, _evaluation(model, splits, data), published, runs / model.card.name / "report"
-        ):
+        evaluation = _evaluation(model, splits, data)
+        for path in report(model.card, evaluation, published, runs / model.card.name / "report"):
             console.print(f"wrote {path}")
         write_model_card(model, published)
 
@@ -186,15 +163,9 @@ def price_every_fold(
     if recipe.task != "regression":
         raise DataError(f"{name} is a classifier; cross-validation is for prices, which come in groups.")
     held_out = crossvalidate(recipe, _load(recipe, data, limit), folds, only or (), at_random)
-    chosen = "all folds" if not only else "folds " + ", ".join(map(str, only))
+    which = "all folds" if not only else "folds " + ", ".join(map(str, only))
     split = "by picture" if at_random else "by group"
-    table = Table(
-        "photos", "n", "metric", "model", "constant", title=f"{name}: {chosen} of {folds}, split {split}"
-    )
-    for kind, (count, found, constant) in held_out.figures().items():
-        for metric in ("median_ape", "mae", "r2_log"):
-            table.add_row(kind, str(count), metric, f"{found[metric]:.4g}", f"{constant[metric]:.4g}")
-    console.print(table)
+    console.print(tables.of_folds(f"{name}: {which} of {folds}, split {split}", held_out))
 
 
 def _models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
@@ -223,20 +194,6 @@ def _evaluation(
     if more is not None:
         strange[str(more)] = folder(more, view)
     return evaluate(model, splits, strange, own)
-
-
-def _strangers_table(evaluation: Evaluation) -> Table:
-    table = Table("strangers", "not familiar")
-    for kind, share in evaluation.refused.items():
-        table.add_row(kind, f"{share:.1%}")
-    return table
-
-
-def _confusion_table(labels: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
-    table = Table("true class", *labels, title="confusion matrix: columns are answers")
-    for label, row in zip(labels, confusion, strict=True):
-        table.add_row(label, *(str(count) if count else "." for count in row))
-    return table
 
 
 def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:

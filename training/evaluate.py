@@ -49,6 +49,13 @@ class Evaluation:
     refused: Mapping[str, float]
     confusion: npt.NDArray[np.int64] | None = None
 
+    def summary(self) -> dict[str, object]:
+        """All figures, ready for JSON."""
+        found: dict[str, object] = self.measured.model_dump() | {"refused": dict(self.refused)}
+        if self.confusion is not None:
+            found["confusion"] = self.confusion.tolist()
+        return found
+
 
 def evaluate(
     model: Model,
