@@ -73,9 +73,8 @@ def train(
         if not resume:
             for stale in checkpoint.parent.glob("checkpoint*.pt"):
                 stale.unlink()
-        learn = fit_transfer if recipe.frozen_body else fit
         with tracked(recipe, runs):
-            fitted = learn(recipe, _with_pages(recipe, splits), checkpoint, log_epoch)
+            fitted = _fitted(recipe, splits, checkpoint)
             fitted.save(runs / recipe.name)
             log_card(_export(recipe, fitted, splits, zoo, data))
 
@@ -212,6 +211,23 @@ def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:
 def _load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
     splits = sources.load(recipe.data, recipe.view, data)
     return splits.limited(limit) if limit else splits
+
+
+def _fitted(recipe: Recipe, splits: Splits, checkpoint: Path) -> Fitted:
+    """Both trainings, where the recipe has a second one."""
+    learn = fit_transfer if recipe.frozen_body else fit
+    fitted = learn(recipe, _with_pages(recipe, splits), checkpoint, log_epoch)
+    if not recipe.finish:
+        return fitted
+    last = replace(recipe, network=lambda: fitted.network, **recipe.finish)
+    done = len(fitted.history)
+    place = checkpoint.with_stem(f"{checkpoint.stem}-finish")
+    return fit(
+        last,
+        _with_pages(last, splits),
+        place,
+        lambda epoch: log_epoch(replace(epoch, epoch=epoch.epoch + done)),
+    ).after(fitted)
 
 
 def _with_pages(recipe: Recipe, splits: Splits) -> Splits:

@@ -46,9 +46,8 @@ def interval(
     # The unseen group stands at the far end of either tail: the finite-sample correction.
     cumulative = np.cumsum(weights[order]) / (weights.sum() + 1)
     tail = (1 - coverage) / 2
-    last = len(residuals) - 1
-    low = max(int(np.searchsorted(cumulative, tail)) - 1, 0)
-    high = min(int(np.searchsorted(cumulative, 1 - tail)) + 1, last)
+    low = max(int(np.searchsorted(cumulative, tail, side="right")) - 1, 0)
+    high = min(int(np.searchsorted(cumulative, 1 - tail)), len(residuals) - 1)
     return float(residuals[order][low]), float(residuals[order][high])
 
 

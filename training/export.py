@@ -29,7 +29,7 @@ from training.datasets import Examples, Splits
 from training.drawn_cars import draw, draw_model
 from training.evaluate import evaluate
 from training.fit import to_float
-from training.fitted import Fitted
+from training.fitted import Fitted, Target
 from training.networks import Network
 from training.pages import pages
 from training.recipe import Recipe
@@ -165,11 +165,16 @@ def _calibrated(
         classes = torch.from_numpy(splits.calibration.targets.astype(np.int64))
         served = Classifier(network, calibrate.temperature(scores, classes), familiarity)
         return served.eval(), ClassifierCard(labels=recipe.labels, **facts)
-    assert fitted.target is not None and splits.calibration.groups is not None
+    assert fitted.target is not None
+    assert splits.calibration.groups is not None and splits.validation.groups is not None
+    # Early stopping has only chosen an epoch by the validation groups; a tail of one in twenty groups
+    # needs all the groups there are.
+    residuals = np.concatenate([
+        _residuals(network, fitted.target, part) for part in (splits.calibration, splits.validation)
+    ])  # fmt: skip
+    groups = np.concatenate([splits.calibration.groups, splits.validation.groups])
+    bounds = calibrate.interval(residuals, groups, COVERAGE)
     target = fitted.target
-    predicted = scores[:, 0].double().numpy() * target.std + target.mean
-    residuals = np.log(splits.calibration.targets.astype(np.float64)) - predicted
-    bounds = calibrate.interval(residuals, splits.calibration.groups, COVERAGE)
     served = Regressor(network, target.mean, target.std, bounds, familiarity)
     card = RegressorCard(unit=PRICE_UNIT, basis=PRICE_BASIS, coverage=COVERAGE, **facts)
     return served.eval(), card
@@ -199,6 +204,15 @@ def _features(
 @torch.no_grad()
 def _threshold(familiarity: calibrate.Familiarity, features: Tensor) -> float:
     return calibrate.threshold(familiarity(features).numpy())
+
+
+@torch.no_grad()
+def _residuals(network: Network, target: Target, part: Examples) -> npt.NDArray[np.float64]:
+    """Truth minus prediction on the log scale."""
+    scores = network.head(_features(network, part.pixels))
+    told = scores[:, 0].double().numpy() * target.std + target.mean
+    residuals: npt.NDArray[np.float64] = np.log(part.targets.astype(np.float64)) - told
+    return residuals
 
 
 def _version(network: Network) -> str:

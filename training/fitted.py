@@ -1,6 +1,6 @@
 """What training leaves behind: a network, the scale of its answers, and how it got there."""
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,12 @@ class Fitted:
         """train_loss, train_metric, validation_loss, validation_metric: a value for each epoch."""
         names = [field.name for field in fields(Epoch) if field.name != "epoch"]
         return {name: [float(f"{getattr(epoch, name):.5g}") for epoch in self.history] for name in names}
+
+    def after(self, first: "Fitted") -> "Fitted":
+        """The same, with the history of a first training of the same network before its own."""
+        count = len(first.history)
+        later = (replace(epoch, epoch=epoch.epoch + count) for epoch in self.history)
+        return replace(self, history=(*first.history, *later))
 
     def save(self, folder: Path) -> None:
         """Write folder/fitted.pt, which `load` reads."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -22,8 +22,9 @@ class Recipe:
     network's body describes pictures and is not trained (training/transfer.py). half_weights: the
     file stores them as float16. hints: facts about the pictures (Examples.facts) that the network
     learns to tell as well, with the weight of their loss: predicting more about a car improves its
-    price. floors: metrics of the exported file on the test split below which (above which, for
-    errors) no file is kept.
+    price. finish: fields that change for a second, shorter training of the same network. floors:
+    metrics of the exported file on the test split below which (above which, for errors) no file is
+    kept.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Recipe:
     frozen_body: bool = False
     half_weights: bool = False
     hints: Mapping[str, float] = field(default_factory=dict)
+    finish: Mapping[str, Any] = field(default_factory=dict)
     floors: Mapping[str, float] = field(default_factory=dict)
 
     def with_changes(self, **changes: int | None) -> "Recipe":
