@@ -168,13 +168,14 @@ def _ink_on_paper(grey: Grey, grain: float) -> Ink:
 def _light_on_dark(grey: Grey) -> bool:
     """Three votes: ink covers less than paper does, paper reaches the border, and narrow things
     differ from their surroundings towards the ink's side (which a shadow does not change)."""
-    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
-    light = grey > threshold
-    rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
+    _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_OTSU)
+    rim = cv2.countNonZero(light[0]) + cv2.countNonZero(light[-1])
+    rim += int(np.count_nonzero(light[:, 0])) + int(np.count_nonzero(light[:, -1]))
+    shares = cv2.countNonZero(light) / light.size + rim / (2 * sum(light.shape))
     dark_strokes = cv2.subtract(_morph(grey, cv2.MORPH_CLOSE, PAPER_GRAINS[0]), grey)
     light_strokes = cv2.subtract(grey, _morph(grey, cv2.MORPH_OPEN, PAPER_GRAINS[0]))
     strokes = np.log((1 + _energy(dark_strokes)) / (1 + _energy(light_strokes)))
-    return float(light.mean()) + float(rim.mean()) - 1 + 0.15 * float(strokes) < 0
+    return shares - 1 + 0.15 * float(strokes) < 0
 
 
 def _morph(grey: Grey, operation: int, grain: float) -> Grey:

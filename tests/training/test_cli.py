@@ -39,7 +39,8 @@ def test_train_export_and_evaluate(tmp_path, data):
     assert reported.returncode == 0, reported.stderr
     page = (tmp_path / "zoo" / "drawn-cars.md").read_text()
     for name in ("curves", "prices", "examples"):
-        assert Image.open(pictures / "drawn-cars" / f"{name}.png").width > 300
+        with Image.open(pictures / "drawn-cars" / f"{name}.png") as picture:
+            assert picture.width > 300
         assert f"drawn-cars/{name}.png)" in page
 
 
