@@ -34,6 +34,9 @@ PAPER_GRAINS = (0.14, 0.4)
 """Share of the picture's side below which something dark is ink: small enough to follow a shadow,
 or large enough for a felt pen in a tight crop."""
 
+LEVELS = np.arange(256, dtype=np.float32)
+"""All values of a uint8."""
+
 
 @dataclass(frozen=True)
 class Digit:
@@ -195,8 +198,9 @@ def _mask(ink: Ink, threshold: float) -> Ink:
 def _cut_out(ink: Ink, keep: Ink, box: Box, pen: float) -> tuple[Ink, Box]:
     """The kept pieces with their soft edges, the pen's darkness at 255, and their box."""
     x, y, w, h = box
-    cut = cv2.subtract(cv2.multiply(ink[y : y + h, x : x + w], keep), np.full(1, 0.2 * pen))
-    cut = cv2.convertScaleAbs(cut, alpha=255 / (0.7 * pen))
+    above = np.maximum(np.rint(LEVELS - np.float32(0.2 * pen)), 0)
+    contrast = np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
+    cut = cv2.LUT(cv2.multiply(ink[y : y + h, x : x + w], keep), contrast)
     left, top, w, h = cv2.boundingRect(cv2.threshold(cut, 25, 255, cv2.THRESH_TOZERO)[1])
     if w == 0:
         return NOTHING.ink, (x, y, 1, 1)
