@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,17 +17,15 @@ from training.crossvalidate import crossvalidate
 from training.datasets import DataError, Examples, Splits
 from training.evaluate import Evaluation, evaluate
 from training.export import ExportError, export
-from training.fit import fit
 from training.fitted import Fitted
 from training.labelled import folder, labelled
+from training.learn import learn
 from training.model_card import write_model_card
-from training.pages import pages
 from training.recipe import Recipe
 from training.recipes import PUBLISHED, RECIPES
 from training.report import PICTURES, report
 from training.strangers import strangers
 from training.tracking import log_card, log_epoch, tracked
-from training.transfer import fit_transfer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -74,7 +71,7 @@ def train(
             for stale in checkpoint.parent.glob("checkpoint*.pt"):
                 stale.unlink()
         with tracked(recipe, runs):
-            fitted = _fitted(recipe, splits, checkpoint)
+            fitted = learn(recipe, splits, checkpoint, log_epoch)
             fitted.save(runs / recipe.name)
             log_card(_export(recipe, fitted, splits, zoo, data))
 
@@ -211,30 +208,6 @@ def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:
 def _load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
     splits = sources.load(recipe.data, recipe.view, data)
     return splits.limited(limit) if limit else splits
-
-
-def _fitted(recipe: Recipe, splits: Splits, checkpoint: Path) -> Fitted:
-    """Both trainings, where the recipe has a second one."""
-    learn = fit_transfer if recipe.frozen_body else fit
-    fitted = learn(recipe, _with_pages(recipe, splits), checkpoint, log_epoch)
-    if not recipe.finish:
-        return fitted
-    last = replace(recipe, network=lambda: fitted.network, **recipe.finish)
-    done = len(fitted.history)
-    place = checkpoint.with_stem(f"{checkpoint.stem}-finish")
-    return fit(
-        last,
-        _with_pages(last, splits),
-        place,
-        lambda epoch: log_epoch(replace(epoch, epoch=epoch.epoch + done)),
-    ).after(fitted)
-
-
-def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
-    """The same set; the training pictures and as many pages written with them as the recipe asks for."""
-    if recipe.pages == 0:
-        return splits
-    return replace(splits, train=splits.train + pages(splits.train, recipe.pages, recipe.view, recipe.seed))
 
 
 def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> Card:

@@ -13,6 +13,7 @@ from training.drawn_cars import BODIES, NOISE, DrawnCar, drawn_cars
 from training.export import ExportError, export
 from training.fit import fit
 from training.fitted import Fitted
+from training.learn import learn
 from training.model_card import meaning, render
 from training.recipes import PUBLISHED, RECIPES
 from training.strangers import strangers
@@ -70,6 +71,19 @@ def test_the_best_epoch_is_kept_and_training_stops_early(digits):
 
     assert len(losses) < 30
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
+
+
+def test_a_second_training_goes_on_with_the_same_network(digits, tmp_path):
+    recipe = replace(LINEAR, pages=50, finish={"epochs": 2, "learning_rate": 1e-4, "pages": 0})
+    seen = []
+    fitted = learn(recipe, digits, tmp_path / "checkpoint.pt", seen.append)
+    first = learn(replace(recipe, finish={}), digits, tmp_path / "other.pt")
+
+    assert [epoch.epoch for epoch in fitted.history] == [1, 2, 3, 4]
+    assert tuple(seen) == fitted.history
+    assert fitted.history[:2] == first.history
+    assert fitted.history[2].validation_loss < first.history[0].validation_loss
+    assert not torch.equal(weights(fitted), weights(first))
 
 
 def test_fitted_survives_the_disk(digits, tmp_path):

@@ -1,0 +1,40 @@
+"""One whole learning, as its recipe asks for it: pages, transfer, and a second training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from training.datasets import Splits
+from training.fit import fit
+from training.fitted import Epoch, Fitted
+from training.pages import pages
+from training.recipe import Recipe
+from training.transfer import fit_transfer
+
+
+def learn(
+    recipe: Recipe,
+    splits: Splits,
+    checkpoint: Path,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Arguments as those of `fit`; the epochs of a second training are counted on from the first."""
+    first = fit_transfer if recipe.frozen_body else fit
+    fitted = first(recipe, _with_pages(recipe, splits), checkpoint, watch)
+    if not recipe.finish:
+        return fitted
+    last = replace(recipe, network=lambda: fitted.network, **recipe.finish)
+    done = len(fitted.history)
+
+    def count_on(epoch: Epoch) -> None:
+        watch(replace(epoch, epoch=epoch.epoch + done))
+
+    place = checkpoint.with_stem(f"{checkpoint.stem}-finish")
+    return fit(last, _with_pages(last, splits), place, count_on).after(fitted)
+
+
+def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
+    """The same set; the training pictures and as many pages written with them as the recipe asks for."""
+    if recipe.pages == 0:
+        return splits
+    return replace(splits, train=splits.train + pages(splits.train, recipe.pages, recipe.view, recipe.seed))
