@@ -4,7 +4,6 @@ Every picture is priced once by a network that has seen no picture of its group 
 the errors are stated over all of them.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from training.datasets import Examples, Splits
 from training.evaluate import errors
 from training.fit import fit, to_float
 from training.fitted import Fitted
-from training.price_table import ESTIMATES
+from training.price_table import ESTIMATES, in_hash_order
 from training.recipe import Recipe
 from training.transfer import VIEWS, described, fit_members
 
@@ -64,8 +63,7 @@ def crossvalidate(
     if at_random:
         fold = np.random.default_rng(recipe.seed).permutation(len(everything)) % folds
     else:
-        order = sorted(set(names), key=lambda group: hashlib.sha256(group.encode()).digest())
-        rank = {group: place for place, group in enumerate(order)}
+        rank = {group: place for place, group in enumerate(in_hash_order(names))}
         fold = np.array([rank[group] % folds for group in names])
     # Described once: the trunk is the same for all folds.
     views = VIEWS if recipe.frozen_body else 1
@@ -78,8 +76,7 @@ def crossvalidate(
     for number in only or range(folds):
         held = fold == number
         stop = _some_groups(names, ~held)
-        parts = {"train": ~held & ~stop, "validation": stop}
-        train = pool.train[np.flatnonzero(np.tile(parts["train"], views))]
+        train = pool.train[np.flatnonzero(np.tile(~held & ~stop, views))]
         part = replace(pool, train=train, validation=pool.train[np.flatnonzero(stop)])
         learn = fit_members if recipe.frozen_body else fit
         fitted = learn(recipe, part)

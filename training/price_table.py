@@ -10,7 +10,7 @@ import csv
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -93,7 +93,7 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
     facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
     everything = Examples(pixels, np.array([row.price for row in rows]), groups, facts)
     measured = np.array([row.price_source not in ESTIMATES for row in rows])
-    names = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
+    names = in_hash_order(groups)
     if len(names) < 4:
         log.warning("%s: %d groups; validation and test share pictures", name, len(names))
         cuts = dict.fromkeys(HELD_OUT, names[:1])
@@ -108,6 +108,11 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
         if len(part) == 0:
             raise DataError(f"{name}: no picture with a real price is left for {which}.")
     return Splits(name, train, **held, licence=licence)
+
+
+def in_hash_order(groups: Iterable[str]) -> list[str]:
+    """Each group once, in an order that has nothing to do with what it is, and never changes."""
+    return sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
 
 
 def _read(table: Path) -> tuple[list[Row], list[str]]:

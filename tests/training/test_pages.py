@@ -51,6 +51,21 @@ def test_pages_are_legible_and_the_same_for_the_same_seed(data):
     assert (told == once.targets).mean() > 0.9
 
 
+def test_pages_that_the_view_cannot_read_are_left_out(data, monkeypatch):
+    """Every other page is blank paper; none of them may be learned from."""
+    written = []
+
+    def sometimes_blank(ink, rng):
+        written.append(ink)
+        return page(ink, rng) if len(written) % 2 else np.full((100, 100, 3), 250, np.uint8)
+
+    monkeypatch.setattr("training.pages.page", sometimes_blank)
+    kept = pages(mnist(data).train, 50, VIEW, seed=0)
+
+    assert len(written) >= 99
+    assert kept.pixels.any(axis=(1, 2, 3)).all()
+
+
 def test_pages_are_photos_of_any_shape_and_light():
     rng = np.random.default_rng(0)
     photos = [page(draw_digit(7, 80, rng), rng) for _ in range(40)]
