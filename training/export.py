@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from models.card import (
-    METADATA_KEY,
     Answers,
     Card,
     ClassifierCard,
@@ -24,7 +22,7 @@ from models.card import (
     RegressorCard,
 )
 from models.zoo import CPU, open_model
-from training import augment, calibrate
+from training import augment, calibrate, graphs
 from training.datasets import Examples, Splits
 from training.drawn_cars import draw, draw_model
 from training.evaluate import evaluate
@@ -42,9 +40,6 @@ TOLERANCE = 1e-4
 
 HALF_TOLERANCE = 1e-2
 """The same for a file whose weights are stored as float16: a price moves by less than one percent."""
-
-HALVED = 4096
-"""Numbers a weight has at least to be stored as float16; smaller ones save nothing."""
 
 STRANGERS, KNOWN = 12_000, 12_000
 """Pictures that familiarity is learned from, on either side, at most; a quarter of them behind a
@@ -108,25 +103,25 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         path = Path(work, f"{recipe.name}.onnx")
-        graph = _graph(served, recipe, card)
+        graph = graphs.trace(served, recipe, card)
         golden = _golden_pixels(recipe, splits)
         expected = _torch_answers(served, golden, card)
         # The first file has a card without metrics; they are measured on it and go into the second.
         card = card.model_copy(update={"golden": Golden.of(golden, expected)})
-        _write(graph, card, path)
+        graphs.write(graph, card, path)
         _same_answers(open_model(path)(golden), expected, TOLERANCE)
         if recipe.half_weights:
-            _halve(graph)
+            graphs.halve(graph)
             onnx.save_model(graph, path)
             answered = _answered(path, golden, card)
             _same_answers(answered, expected, HALF_TOLERANCE)
             card = card.model_copy(update={"golden": Golden.of(golden, answered)})
-            _write(graph, card, path)
+            graphs.write(graph, card, path)
         model = open_model(path)
         fresh = strangers(recipe.data, recipe.view, 1000, seed=2, root=root)
         measured = evaluate(model, splits, fresh).measured
         _above_floors(recipe, measured)
-        _write(graph, card.model_copy(update={"measured": measured}), path)
+        graphs.write(graph, card.model_copy(update={"measured": measured}), path)
         open_model(path)
         target = folder / path.name
         path.replace(target)
@@ -224,34 +219,6 @@ def _version(network: Network) -> str:
     return digest.hexdigest()[:12]
 
 
-def _graph(served: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
-    """The traced graph, its batch free, without the exporter's notes on where our source lies."""
-    example = torch.zeros((2, *recipe.view.shape), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations, not ours to mend
-        program = torch.onnx.export(
-            served, (example,), dynamo=True, verbose=False, input_names=["pixels"],
-            output_names=list(card.outputs), dynamic_shapes=({0: torch.export.Dim("batch")},),
-        )  # fmt: skip
-    assert program is not None
-    graph = program.model_proto
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
-        del value.metadata_props[:]
-    del graph.graph.metadata_props[:]
-    del graph.metadata_props[:]
-    graph.doc_string = recipe.summary
-    onnx.checker.check_model(graph, full_check=True)
-    return graph
-
-
-def _write(graph: onnx.ModelProto, card: Card, path: Path) -> None:
-    onnx.helper.set_model_props(graph, {METADATA_KEY: card.model_dump_json()})
-    onnx.save_model(graph, path)
-
-
 def _golden_pixels(recipe: Recipe, splits: Splits) -> npt.NDArray[np.uint8]:
     """Four pictures that may be published: test digits, or drawings instead of anybody's photos."""
     if recipe.task == "classification":
@@ -265,27 +232,6 @@ def _golden_pixels(recipe: Recipe, splits: Splits) -> npt.NDArray[np.uint8]:
 def _torch_answers(served: nn.Module, pixels: npt.NDArray[np.uint8], card: Card) -> Answers:
     outputs = served(torch.from_numpy(pixels))
     return {name: value.numpy() for name, value in zip(card.outputs, outputs, strict=True)}
-
-
-def _halve(graph: onnx.ModelProto) -> None:
-    """Store large weights as float16, to be widened when the file is opened: half the file, the same
-    float32 arithmetic."""
-    casts = []
-    for weight in graph.graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if weight.data_type != onnx.TensorProto.FLOAT or values.size < HALVED:
-            continue
-        name = weight.name
-        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(
-            onnx.helper.make_node(
-                "Cast", [weight.name], [name], name=f"{name}.widen", to=onnx.TensorProto.FLOAT
-            )
-        )
-    nodes = list(graph.graph.node)
-    del graph.graph.node[:]
-    graph.graph.node.extend([*casts, *nodes])
-    onnx.checker.check_model(graph, full_check=True)
 
 
 def _answered(path: Path, pixels: npt.NDArray[np.uint8], card: Card) -> Answers:
