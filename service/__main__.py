@@ -1,33 +1,79 @@
-"""`python -m service [options of bentoml serve]`: check everything once, then let BentoML serve.
+"""`python -m service`: open and check everything, then serve, in one process or in GLIMPSE_WORKERS.
 
-BentoML restarts a worker that fails at its start over and over; here a bad setting, model file or
-device ends the process with its reason and exit code 1.
+`bentoml serve` serves the same service. This starts faster, keeps BentoML's middleware off the calls
+that carry pictures, and ends with a reason and exit code 1 where a setting, a model file or the device
+is bad.
 """
 
-import logging
+import argparse
 import os
+import subprocess
 import sys
-from pathlib import Path
+import tempfile
 
+import uvicorn
 from pydantic import ValidationError
 
 from models.zoo import ZooError
-from service.catalog import Catalog
+from service import logs
 from service.session import DeviceError
 from service.settings import Settings
 
 
 def main() -> None:
-    logging.getLogger("service").setLevel(logging.ERROR)  # the worker will say it all again
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models of the zoo.")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--check", action="store_true", help="open and verify everything, then end")
+    options = parser.parse_args()
+    settings = _settings()
+    logs.configure(settings.log_format)
+    if settings.workers > 1 and not options.check:
+        _check_in_a_process_of_its_own()
+        with tempfile.TemporaryDirectory(prefix="glimpse-metrics-") as folder:
+            # Read by prometheus_client in the workers.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            _serve(options.host, options.port, settings)
+        return
+    _open()
+    if not options.check:
+        _serve(options.host, options.port, settings)
+
+
+def _settings() -> Settings:
     try:
-        Catalog.open(Settings())
-    except (ZooError, DeviceError) as error:
-        sys.exit(f"error: {error}")
+        return Settings()
     except ValidationError as error:
         wrong = [f"GLIMPSE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         sys.exit("error: " + "\n       ".join(wrong))
-    bentoml = Path(sys.executable).with_name("bentoml")
-    os.execv(bentoml, [str(bentoml), "serve", "service.service:Glimpse", *sys.argv[1:]])  # noqa: S606
+
+
+def _open() -> None:
+    from service import catalog  # here: the process that only supervises workers needs none of it
+
+    try:
+        catalog.opened()
+    except (ZooError, DeviceError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _check_in_a_process_of_its_own() -> None:
+    """Once for all workers, which uvicorn would start again and again; its memory is free afterwards."""
+    if subprocess.run([sys.executable, "-m", "service", "--check"]).returncode != 0:
+        sys.exit(1)
+
+
+def _serve(host: str, port: int, settings: Settings) -> None:
+    uvicorn.run(
+        "service.asgi:create",
+        factory=True,
+        host=host,
+        port=port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
 
 
 if __name__ == "__main__":

@@ -1,29 +1,35 @@
 """What clients get: answers as values, made from one row of a model's outputs."""
 
+from typing import Generic, TypeVar
+
 from pydantic import BaseModel, ConfigDict
 
 from models.card import Answers, ClassifierCard, RegressorCard
 
 
-class _Answer(BaseModel):
+class _Value(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class _Source(_Value):
+    """Who answered, and to which request."""
 
     model: str
     version: str
-    familiar: bool
-    """False where the picture looks unlike the training pictures; the answer is then a guess."""
     request_id: str
 
 
-class ClassAnswer(_Answer):
+class ClassFacts(_Value):
     """The most probable class; probabilities are calibrated and sum to 1."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    familiar: bool
+    """False where the picture looks unlike the training pictures; the answer is then a guess."""
 
 
-class PriceAnswer(_Answer):
+class PriceFacts(_Value):
     """A price and the interval in which `coverage` of true prices lie."""
 
     price: float
@@ -32,30 +38,65 @@ class PriceAnswer(_Answer):
     coverage: float
     currency: str
     basis: str
+    familiar: bool
+    """False where the picture looks unlike the training pictures; the answer is then a guess."""
 
 
-def class_answer(card: ClassifierCard, row: Answers, request_id: str) -> ClassAnswer:
+class ClassAnswer(ClassFacts, _Source):
+    """What is on one picture."""
+
+
+class PriceAnswer(PriceFacts, _Source):
+    """What the car on one picture costs."""
+
+
+class WhatIsWrong(_Value):
+    """As in a problem+json body."""
+
+    title: str
+    status: int
+    detail: str
+
+
+class PictureProblem(_Value):
+    """In the place of the answer to a picture that has none."""
+
+    error: WhatIsWrong
+
+
+Facts = TypeVar("Facts", ClassFacts, PriceFacts)
+
+
+class Many(_Source, Generic[Facts]):
+    """One answer for each picture, in the order in which they were sent."""
+
+    answers: list[Facts | PictureProblem]
+
+
+class ClassAnswers(Many[ClassFacts]):
+    """What is on each of many pictures."""
+
+
+class PriceAnswers(Many[PriceFacts]):
+    """What the car on each of many pictures costs."""
+
+
+def class_facts(card: ClassifierCard, row: Answers) -> ClassFacts:
     """row: the model's outputs for one picture."""
-    probabilities = row["probabilities"]
-    best = int(probabilities.argmax())
-    return ClassAnswer(
-        model=card.name,
-        version=card.version,
+    # Rounded in one call for all classes: one by one costs more than the rest of the answer.
+    probabilities = row["probabilities"].astype("float64").round(6).tolist()
+    best = int(row["probabilities"].argmax())
+    return ClassFacts(
         label=card.labels[best],
-        probability=round(float(probabilities[best]), 6),
-        probabilities={
-            label: round(float(p), 6) for label, p in zip(card.labels, probabilities, strict=True)
-        },
+        probability=probabilities[best],
+        probabilities=dict(zip(card.labels, probabilities, strict=True)),
         familiar=bool(row["familiarity"] >= card.familiarity_threshold),
-        request_id=request_id,
     )
 
 
-def price_answer(card: RegressorCard, row: Answers, request_id: str) -> PriceAnswer:
+def price_facts(card: RegressorCard, row: Answers) -> PriceFacts:
     """row: the model's outputs for one picture. Prices are rounded to whole units."""
-    return PriceAnswer(
-        model=card.name,
-        version=card.version,
+    return PriceFacts(
         price=round(float(row["value"])),
         low=round(float(row["low"])),
         high=round(float(row["high"])),
@@ -63,5 +104,4 @@ def price_answer(card: RegressorCard, row: Answers, request_id: str) -> PriceAns
         currency=card.unit,
         basis=card.basis,
         familiar=bool(row["familiarity"] >= card.familiarity_threshold),
-        request_id=request_id,
     )

@@ -1,4 +1,4 @@
-"""The batch queue: while one batch runs, requests gather; when it ends, all that waits goes next.
+"""The batch queue: while a batch runs, requests gather; when it ends, all that waits goes next.
 
 Greedy on purpose: no timer and no polling, so an idle server adds no delay and a busy one finds its
 batch size by itself. Knows nothing of pictures or HTTP.
@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,15 +16,11 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class QueueFull(Exception):
-    """As many items wait as may; nothing was queued."""
-
-
 class QueueTimeout(Exception):
     """The item waited past its deadline and was dropped before it cost anything."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Served(Generic[Answer]):
     """An answer and what it took: seconds in the queue, seconds of its batch, items in that batch."""
 
@@ -34,18 +30,33 @@ class Served(Generic[Answer]):
     batch_size: int
 
 
-@dataclass(frozen=True)
-class _Waiting(Generic[Item, Answer]):
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[Item, Answer]):
+    """since, deadline: seconds of time.perf_counter()."""
+
     item: Item
     future: asyncio.Future[Served[Answer]]
     since: float
+    deadline: float
+
+    @property
+    def wanted(self) -> bool:
+        """False once its client has gone, or its deadline: who waits for it is told."""
+        if self.future.done():
+            return False
+        now = time.perf_counter()
+        if now > self.deadline:
+            self.future.set_exception(QueueTimeout(f"waited {now - self.since:.1f} s"))
+            return False
+        return True
 
 
 class BatchQueue(Generic[Item, Answer]):
     """Runs `run` on up to `max_batch_size` waiting items at a time, first come first served.
 
-    run: called in `executor`, one batch at a time; must return one answer per item, in order.
-    limit: items that may wait. deadline: seconds an item may wait.
+    run: called in `executor`; must return one answer per item, in order.
+    in_flight: batches that run at once. One on a CPU, where a second would take its cores; two on a GPU,
+    where one copies while the other computes. The executor needs as many threads.
     """
 
     def __init__(
@@ -53,75 +64,76 @@ class BatchQueue(Generic[Item, Answer]):
         run: Callable[[Sequence[Item]], Sequence[Answer]],
         executor: Executor,
         max_batch_size: int,
-        limit: int,
-        deadline: float,
+        in_flight: int = 1,
     ) -> None:
         self._run = run
         self._executor = executor
         self._max_batch_size = max_batch_size
-        self._limit = limit
-        self._deadline = deadline
-        self._waiting: deque[_Waiting[Item, Answer]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._free = in_flight
+        self._waiting: deque[Waiting[Item, Answer]] = deque()
+        self._will_start = False
 
     def __len__(self) -> int:
-        """Items that wait; those in the running batch do not count."""
+        """Items that wait; those in a running batch do not count."""
         return len(self._waiting)
 
-    async def submit(self, item: Item) -> Served[Answer]:
+    async def submit(self, item: Item, deadline: float) -> Served[Answer]:
         """Wait for the item's turn and its answer.
 
-        Raises QueueFull, QueueTimeout, or what `run` raised for the item's batch.
+        deadline: in seconds of time.perf_counter(); a batch that started before it is waited for.
+        Raises QueueTimeout, or what `run` raised for the item's batch.
         """
-        if len(self._waiting) >= self._limit:
-            raise QueueFull(f"{self._limit} items wait already")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Served[Answer]] = loop.create_future()
-        self._waiting.append(_Waiting(item, future, time.perf_counter()))
-        if self._worker is None:
-            # Kept in an attribute: the event loop itself holds tasks only weakly.
-            self._worker = loop.create_task(self._drain())
+        self._waiting.append(Waiting(item, future, time.perf_counter(), deadline))
+        if self._free and not self._will_start:
+            # At the end of this turn of the event loop: what arrives within it shares the batch.
+            self._will_start = True
+            loop.call_soon(self._start)
         return await future
 
-    async def _drain(self) -> None:
-        try:
-            while batch := self._next_batch():
-                await self._run_batch(batch)
-        finally:
-            self._worker = None
+    def _start(self) -> None:
+        self._will_start = False
+        while self._free and (batch := self._next_batch()):
+            self._free -= 1
+            self._begin(batch)
 
-    def _next_batch(self) -> list[_Waiting[Item, Answer]]:
-        """The oldest waiting items whose client is still there and whose deadline has not passed."""
-        batch: list[_Waiting[Item, Answer]] = []
-        now = time.perf_counter()
+    def _next_batch(self) -> list[Waiting[Item, Answer]]:
+        """The oldest waiting items that somebody still wants."""
+        batch: list[Waiting[Item, Answer]] = []
         while self._waiting and len(batch) < self._max_batch_size:
             waiting = self._waiting.popleft()
-            if waiting.future.done():
-                continue
-            if now - waiting.since > self._deadline:
-                waiting.future.set_exception(QueueTimeout(f"waited {now - waiting.since:.1f} s"))
-                continue
-            batch.append(waiting)
+            if waiting.wanted:
+                batch.append(waiting)
         return batch
 
-    async def _run_batch(self, batch: list[_Waiting[Item, Answer]]) -> None:
-        started = time.perf_counter()
-        items = [waiting.item for waiting in batch]
+    def _begin(self, batch: list[Waiting[Item, Answer]]) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            answers = await loop.run_in_executor(self._executor, self._run, items)
-            if len(answers) != len(items):
-                raise RuntimeError(
-                    f"{self._run!r} returned {len(answers)} answers for {len(items)} items;"
-                    " it must return one for each, in order"
-                )
-        except Exception as error:
-            for waiting in batch:
-                if not waiting.future.done():
-                    waiting.future.set_exception(error)
-            return
+        started = time.perf_counter()
+        running = self._executor.submit(self._answers, [waiting.item for waiting in batch])
+        running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, batch, started, done))
+
+    def _answers(self, items: list[Item]) -> Sequence[Answer]:
+        answers = self._run(items)
+        if len(answers) != len(items):
+            raise RuntimeError(
+                f"{self._run!r} returned {len(answers)} answers for {len(items)} items;"
+                " it must return one for each, in order"
+            )
+        return answers
+
+    def _end(
+        self, batch: list[Waiting[Item, Answer]], started: float, done: Future[Sequence[Answer]]
+    ) -> None:
+        self._free += 1
         ran = time.perf_counter() - started
-        for waiting, answer in zip(batch, answers, strict=True):
-            if not waiting.future.done():
-                queued = started - waiting.since
-                waiting.future.set_result(Served(answer, queued, ran, len(batch)))
+        error = done.exception()
+        for place, waiting in enumerate(batch):
+            if waiting.future.done():
+                continue
+            if error is not None:
+                waiting.future.set_exception(error)
+            else:
+                answer = done.result()[place]
+                waiting.future.set_result(Served(answer, started - waiting.since, ran, len(batch)))
+        self._start()

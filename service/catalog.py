@@ -1,8 +1,8 @@
 """The catalog: every model that is served, by name and by task."""
 
+import functools
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -12,6 +12,7 @@ from models.zoo import ZooError, find
 from service import metrics
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
+from service.fair_pool import FairPool
 from service.session import Device, open_sessions
 from service.settings import Settings
 
@@ -46,15 +47,16 @@ class Catalog:
         if device.reason:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
-        decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
+        pool = FairPool(settings.decoders)
+        in_flight = 2 if device.name == "cuda" else 1
         classifiers: dict[str, Engine[ClassifierCard]] = {}
         regressors: dict[str, Engine[RegressorCard]] = {}
         for model in models:
             card = model.card
             if isinstance(card, ClassifierCard):
-                classifiers[card.name] = Engine(card, model, decoders, settings)
+                classifiers[card.name] = Engine(card, model, pool, settings, in_flight)
             else:
-                regressors[card.name] = Engine(card, model, decoders, settings)
+                regressors[card.name] = Engine(card, model, pool, settings, in_flight)
             log.info("%s, version %s, is ready on %s", card.name, card.version, device.name)
         if not classifiers and not regressors:
             raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
@@ -80,6 +82,12 @@ class Catalog:
             card.model_dump(mode="json", exclude={"golden"}) | {"default": card.name in defaults} | device
             for card in cards
         ]
+
+
+@functools.cache
+def opened() -> Catalog:
+    """The catalog of this process, opened once. Raises as Catalog.open does."""
+    return Catalog.open(Settings())
 
 
 def _default(wanted: str, engines: Mapping[str, object]) -> str | None:

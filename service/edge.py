@@ -5,20 +5,21 @@ have the rest (probes, /docs.json, /schema.json). Every error that leaves is pro
 Why not BentoML's own request handling: docs/decisions/0003.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bentoml
-from starlette.requests import ClientDisconnect, Request
+from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 
 from service import metrics, request
-from service.errors import Failed, Problem, problem_response
-from service.intake import read_form
+from service.errors import PROBLEM_JSON, Failed, NotReady, Problem, problem_response
+from service.intake import ClientGone, Form, Head, read_form, read_pictures
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Scope, Head, Receive], Awaitable[Response]]
+Result = TypeVar("Result")
 
 JSON = "application/json"
 PAGE = Path(__file__).parent / "page"
@@ -39,6 +41,9 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+GONE = 499
+"""The status that is counted where the client hung up; nobody reads it."""
 
 DETAILS = {
     HTTPStatus.NOT_FOUND: "There is nothing here; POST a picture to /classify or /price, or GET /models.",
@@ -55,7 +60,11 @@ class Edge:
 
     def __init__(self, app: App, service: bentoml.Service[Any]) -> None:
         self._app = app
+        # The plain functions: a bound method would go through HTTP once more.
         self._calls = {api.route: api.func for api in service.apis.values()}
+        self._posts: dict[str, Handler] = {
+            route: self._many if route.endswith("/batch") else self._one for route in self._calls
+        }
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
         self._gets |= dict.fromkeys(PAGE_FILES, self._page)
 
@@ -63,59 +72,108 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        http = Request(scope, receive, send)
-        request_id = request.begin(http.headers.get("x-request-id", ""))
-        handler = self._handler(http)
+        head = Head(dict(scope["headers"]), scope["query_string"])
+        request_id = request.begin(head.headers.get(b"x-request-id", b"").decode("latin-1"))
+        handler = self._handler(scope)
         if handler is None:
             await self._app(scope, receive, _with_problems(send, scope, request_id))
             return
         try:
-            response = await handler(http)
-        except ClientDisconnect:
+            response = await handler(scope, head, receive)
+        except ClientGone:
             # Nobody reads it, but BentoML's timeout waits until something was answered.
-            response = Response(status_code=400)
+            response = Response(status_code=GONE)
         except Problem as problem:
             response = problem.response(request_id)
         except Exception:
-            log.exception("request %s to %s failed", request_id, scope["path"])
+            log.exception("%s failed", scope["path"])
             detail = f"The server could not answer; quote request {request_id} to its operator."
             response = Failed(detail).response(request_id)
-        response.headers["X-Request-ID"] = request_id
+        response.raw_headers.append((b"x-request-id", request_id.encode()))
+        response.raw_headers.append((b"server-timing", request.server_timing().encode()))
         metrics.REQUESTS.labels(scope["path"], response.status_code).inc()
         await response(scope, receive, send)
 
-    def _handler(self, http: Request) -> Handler | None:
-        path, method = http.scope["path"], http.method
-        if path in self._calls:
-            return self._call if method == "POST" else _only("POST")
+    def _handler(self, scope: Scope) -> Handler | None:
+        path, method = scope["path"], scope["method"]
+        if path in self._posts:
+            return self._posts[path] if method == "POST" else _only("POST")
         if path in self._gets:
             return self._gets[path] if method in ("GET", "HEAD") else _only("GET, HEAD")
+        if path == "/readyz" and bentoml.get_current_service().reason:
+            return _not_ready
         return None
 
-    async def _call(self, http: Request) -> Response:
+    async def _one(self, scope: Scope, head: Head, receive: Receive) -> Response:
         glimpse = bentoml.get_current_service()
-        form = await read_form(http, glimpse.settings.max_upload_bytes)
-        # The plain function: the bound method would go through HTTP once more.
-        call = self._calls[http.scope["path"]]
-        answer = await call(glimpse, form.image, form.model)
-        headers = {"Server-Timing": request.server_timing()}
-        return Response(answer.model_dump_json(), headers=headers, media_type=JSON)
+        form = await read_form(head, receive, glimpse.settings.max_upload_bytes)
+        call = self._calls[scope["path"]]
+        return _json(await unless_gone(receive, call(glimpse, form.image, form.model)))
 
-    async def _models(self, http: Request) -> Response:
+    async def _many(self, scope: Scope, head: Head, receive: Receive) -> Response:
+        glimpse = bentoml.get_current_service()
+        forms = read_pictures(head, receive, glimpse.settings.max_batch_bytes)
+        first = await anext(forms)
+        pictures = _pictures(first, forms)
+        return _json(await self._calls[scope["path"]](glimpse, pictures, first.model))
+
+    async def _models(self, scope: Scope, head: Head, receive: Receive) -> Response:
         models = bentoml.get_current_service().catalog.describe()
         return Response(json.dumps({"models": models}), media_type=JSON)
 
-    async def _metrics(self, http: Request) -> Response:
+    async def _metrics(self, scope: Scope, head: Head, receive: Receive) -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
-    async def _page(self, http: Request) -> Response:
-        return FileResponse(PAGE / PAGE_FILES[http.scope["path"]], headers=PAGE_HEADERS)
+    async def _page(self, scope: Scope, head: Head, receive: Receive) -> Response:
+        return FileResponse(PAGE / PAGE_FILES[scope["path"]], headers=PAGE_HEADERS)
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client hangs up; ClientGone is raised then.
+
+    receive: of a request whose body was read to its end.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientGone from None
+        raise
+    finally:
+        watching.cancel()
+
+
+async def _pictures(first: Form, rest: AsyncIterator[Form]) -> AsyncIterator[bytes]:
+    yield first.image
+    async for form in rest:
+        yield form.image
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type=JSON)
+
+
+async def _not_ready(scope: Scope, head: Head, receive: Receive) -> Response:
+    raise NotReady(bentoml.get_current_service().reason)
 
 
 def _only(methods: str) -> Handler:
-    async def refuse(http: Request) -> Response:
+    async def refuse(scope: Scope, head: Head, receive: Receive) -> Response:
         status = HTTPStatus.METHOD_NOT_ALLOWED
-        detail = f"{http.scope['path']} answers {methods}, not {http.method}."
+        detail = f"{scope['path']} answers {methods}, not {scope['method']}."
         return problem_response(status, status.phrase, detail, request.current_id(), {"Allow": methods})
 
     return refuse
@@ -127,13 +185,18 @@ def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
 
     async def wrapped(message: Message) -> None:
         nonlocal problem
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            status = HTTPStatus(message["status"])
-            allowed = b", ".join(value for name, value in message["headers"] if name == b"allow")
-            detail = DETAILS.get(status, status.description) or status.phrase
-            allow = {"Allow": allowed.decode()} if allowed else None
-            problem = problem_response(status, status.phrase, detail, request_id, allow)
-        elif problem is None:
+        if message["type"] == "http.response.start":
+            headers = dict(message["headers"])
+            if message["status"] >= 400 and headers.get(b"content-type") != PROBLEM_JSON.encode():
+                status = HTTPStatus(message["status"])
+                detail = DETAILS.get(status, status.description) or status.phrase
+                allow = {"Allow": headers[b"allow"].decode()} if b"allow" in headers else None
+                problem = problem_response(status, status.phrase, detail, request_id, allow)
+                problem.headers["X-Request-ID"] = request_id
+                return
+            if b"x-request-id" not in headers:
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+        if problem is None:
             await send(message)
         elif not message.get("more_body", False):
             await problem(scope, _nothing, send)

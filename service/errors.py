@@ -18,6 +18,8 @@ from starlette.responses import Response
 
 from models.picture import PictureError
 
+PROBLEM_JSON = "application/problem+json"
+
 
 class Problem(Exception):
     """detail says what to do about it, in a sentence for the sender."""
@@ -65,6 +67,10 @@ class Overloaded(Problem):
         super().__init__(detail, {"Retry-After": str(retry_after)})
 
 
+class NotReady(Problem):
+    status, title = 503, "Not ready"
+
+
 class DeadlinePassed(Problem):
     status, title = 504, "Deadline passed"
 
@@ -94,6 +100,6 @@ def problem_response(
     return Response(
         json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
         status,
-        {"X-Request-ID": request_id, **(headers or {})},
-        "application/problem+json",
+        headers,
+        PROBLEM_JSON,
     )

@@ -1,24 +1,34 @@
-"""From an HTTP body to a form: bytes are counted as they come, kept in memory, never on disk.
+"""From an HTTP body to pictures: bytes are counted as they come, kept in memory, never on disk.
 
 BentoML's own reading would fetch a URL from a file field, unpickle some bodies and has no limit
 (docs/decisions/0003); this one knows three things: a multipart form, a bare picture, and no.
 """
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import Request
+from python_multipart.multipart import parse_options_header
 
 from service.errors import Malformed, TooLarge
+from service.multipart import FormReader
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+PARTS = 16
+"""Parts in the form of one picture, at most: a form of a thousand fields is no upload."""
+
+BATCH_PICTURES = 256
+"""Pictures in one request, at most."""
 
 
-@dataclass(frozen=True)
+class ClientGone(Exception):
+    """The client hung up before all of its request was here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """image: the bytes of the picture. model: None where none was named."""
 
@@ -26,110 +36,114 @@ class Form:
     model: str | None
 
 
-async def read_form(request: Request, max_bytes: int) -> Form:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a request before its body. headers: names in lower case."""
+
+    headers: Mapping[bytes, bytes]
+    query: bytes
+
+    @property
+    def content_type(self) -> tuple[bytes, Mapping[bytes, bytes]]:
+        """The media type in lower case, and its parameters."""
+        return parse_options_header(self.headers.get(b"content-type"))
+
+    @property
+    def model(self) -> str | None:
+        """The model that the query names."""
+        names = parse_qs(self.query.decode("ascii", "replace")).get("model") if self.query else None
+        return names[0] if names else None
+
+
+async def read_form(head: Head, receive: Receive, max_bytes: int) -> Form:
     """A multipart form with `image` and optionally `model`, or a bare picture with ?model=.
 
-    Raises Malformed or TooLarge.
+    Raises Malformed, TooLarge or ClientGone.
     """
-    content_type, options = parse_options_header(request.headers.get("content-type", ""))
-    body = await _read_body(request, max_bytes)
+    _bound(head, max_bytes)
+    content_type, options = head.content_type
+    body = _body(receive, max_bytes)
     if content_type == b"multipart/form-data":
-        return _form(_parts(body, options.get(b"boundary", b"")))
+        reader = FormReader(options.get(b"boundary", b""), PARTS)
+        named: dict[str, bytes] = {}
+        async for chunk in body:
+            for part in reader.feed(chunk):
+                if part.name in named:
+                    raise Malformed(f"The field `{part.name}` is there twice; send it once.")
+                if part.name in ("image", "model"):
+                    named[part.name] = part.content
+        reader.close()
+        if "image" not in named:
+            raise Malformed(
+                "The field `image` is missing; send the picture in it (curl -F image=@picture.jpg)."
+            )
+        return Form(named["image"], _text(named.get("model")) or head.model)
     if content_type.startswith(b"image/") or content_type == b"application/octet-stream":
-        return Form(body, request.query_params.get("model"))
+        return Form(b"".join([chunk async for chunk in body]), head.model)
     raise Malformed(
         "Send the picture as the field `image` of a multipart/form-data form (curl -F"
         " image=@picture.jpg), or as the body with its own type (Content-Type: image/jpeg)."
     )
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    too_large = f"The request is larger than {max_bytes:,} bytes; scale the picture down."
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise TooLarge(too_large)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLarge(too_large)
-    return bytes(body)
+async def read_pictures(head: Head, receive: Receive, max_bytes: int) -> AsyncIterator[Form]:
+    """The pictures of a multipart form with `images` repeated, each as soon as all of it is here.
 
-
-@dataclass
-class _Part:
-    header: bytearray = field(default_factory=bytearray)
-    disposition: bytes = b""
-    content: bytearray = field(default_factory=bytearray)
-
-    @property
-    def name(self) -> str:
-        _, options = parse_options_header(self.disposition)
-        return options.get(b"name", b"").decode("utf-8", "replace")
-
-
-def _parts(body: bytes, boundary: bytes) -> list[_Part]:
-    if not boundary:
-        raise Malformed("The multipart/form-data Content-Type names no boundary; let the client set it.")
-    parts: list[_Part] = []
-    ended = False
-    header_value = bytearray()
-
-    def on_part_begin() -> None:
-        parts.append(_Part())
-
-    def on_header_field(data: bytes, start: int, end: int) -> None:
-        parts[-1].header += data[start:end]
-
-    def on_header_value(data: bytes, start: int, end: int) -> None:
-        header_value.extend(data[start:end])
-
-    def on_header_end() -> None:
-        part = parts[-1]
-        if part.header.lower() == b"content-disposition":
-            part.disposition = bytes(header_value)
-        part.header.clear()
-        header_value.clear()
-
-    def on_part_data(data: bytes, start: int, end: int) -> None:
-        parts[-1].content += data[start:end]
-
-    def on_end() -> None:
-        nonlocal ended
-        ended = True
-
-    try:
-        parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": on_part_begin,
-                "on_header_field": on_header_field,
-                "on_header_value": on_header_value,
-                "on_header_end": on_header_end,
-                "on_part_data": on_part_data,
-                "on_end": on_end,
-            },
+    `model` names the model of the pictures behind it; clients put it first, or into ?model=.
+    Raises Malformed, TooLarge or ClientGone, also after some pictures.
+    """
+    _bound(head, max_bytes)
+    content_type, options = head.content_type
+    if content_type != b"multipart/form-data":
+        raise Malformed(
+            "Send the pictures as the field `images`, repeated, of a multipart/form-data form"
+            " (curl -F images=@one.jpg -F images=@two.jpg)."
         )
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise Malformed(f"The multipart form is malformed: {error}.") from error
-    if not ended:
-        raise Malformed("The multipart form ends before its closing boundary; send all of it.")
-    return parts
+    reader = FormReader(options.get(b"boundary", b""), BATCH_PICTURES + PARTS)
+    model, count = head.model, 0
+    async for chunk in _body(receive, max_bytes):
+        for part in reader.feed(chunk):
+            if part.name == "model":
+                if count:
+                    raise Malformed("The field `model` comes after pictures; send it before them.")
+                model = _text(part.content) or model
+            elif part.name == "images":
+                count += 1
+                if count > BATCH_PICTURES:
+                    raise TooLarge(f"One request takes at most {BATCH_PICTURES} pictures; send several.")
+                yield Form(part.content, model)
+    reader.close()
+    if not count:
+        raise Malformed(
+            "The field `images` is missing; send the pictures in it (curl -F images=@one.jpg -F"
+            " images=@two.jpg)."
+        )
 
 
-def _form(parts: list[_Part]) -> Form:
-    named: dict[str, bytes] = {}
-    for part in parts:
-        if part.name not in ("image", "model"):
-            continue
-        if part.name in named:
-            raise Malformed(f"The field `{part.name}` is there twice; send it once.")
-        named[part.name] = bytes(part.content)
-    if "image" not in named:
-        raise Malformed("The field `image` is missing; send the picture in it (curl -F image=@picture.jpg).")
-    return Form(named["image"], _text(named.get("model")))
+def _bound(head: Head, max_bytes: int) -> None:
+    """Refuses a body by its declared length, before any of it has to travel."""
+    declared = head.headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+async def _body(receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The request is larger than {max_bytes:,} bytes; send fewer or smaller pictures.")
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,20 +1,36 @@
 """Prometheus series of the service; every label comes from a closed set.
 
 BentoML's own HTTP series label by raw path and would grow with every unknown path a client tries:
-they are switched off, these take their place.
+they are switched off, these take their place. With several workers each writes to a folder that all
+share, and whichever is asked sums over them.
 """
 
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that prometheus_client itself reads, when this module is imported."""
 
 REGISTRY = CollectorRegistry()
 
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
 REQUESTS = Counter("glimpse_requests", "Answered requests.", ("call", "status"), registry=REGISTRY)
-PICTURES = Counter("glimpse_pictures", "Pictures answered.", ("model", "familiar"), registry=REGISTRY)
+PICTURES = Counter(
+    "glimpse_pictures", "Pictures by what came of them.", ("model", "outcome"), registry=REGISTRY
+)
+REFUSALS = Counter("glimpse_refusals", "Pictures not computed.", ("model", "reason"), registry=REGISTRY)
 STAGES = Histogram(
     "glimpse_stage_seconds",
     "Seconds a picture spent in each stage.",
     ("model", "stage"),
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    buckets=SECONDS,
     registry=REGISTRY,
 )
 BATCHES = Histogram(
@@ -24,10 +40,93 @@ BATCHES = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
     registry=REGISTRY,
 )
-WAITING = Gauge("glimpse_queue_pictures", "Pictures that wait.", ("model",), registry=REGISTRY)
-DEVICE = Gauge("glimpse_device", "1 for the device that models run on.", ("device",), registry=REGISTRY)
+WAITING = Gauge(
+    "glimpse_queue_pictures",
+    "Pictures that are under way: decoded, waiting or in a batch.",
+    ("model",),
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+DEVICE = Gauge(
+    "glimpse_device",
+    "1 for the device that models run on.",
+    ("device",),
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+
+STAGE_NAMES = ("decode", "view", "queue", "infer")
+OUTCOMES = ("familiar", "unfamiliar", "bad picture", "refused", "gone", "failed")
+REASONS = ("full", "late", "deadline", "gone")
+
+
+class Outcome:
+    """What came of one picture; `failed` until somebody knows better."""
+
+    def __init__(self) -> None:
+        self.name = "failed"
+        self.reason = ""
+
+    def refused(self, reason: str) -> None:
+        self.name, self.reason = "refused", reason
+
+
+class ModelMetrics:
+    """The series of one model, looked up once: finding a label costs as much as counting."""
+
+    def __init__(self, model: str) -> None:
+        self._stages = {stage: STAGES.labels(model, stage) for stage in STAGE_NAMES}
+        self._outcomes = {outcome: PICTURES.labels(model, outcome) for outcome in OUTCOMES}
+        self._reasons = {reason: REFUSALS.labels(model, reason) for reason in REASONS}
+        self._batches = BATCHES.labels(model)
+        self._waiting = WAITING.labels(model)
+
+    @contextmanager
+    def outcome(self) -> Iterator[Outcome]:
+        """Counts one picture when it is done, whatever the end."""
+        outcome = Outcome()
+        try:
+            yield outcome
+        except asyncio.CancelledError:
+            outcome.name = outcome.reason = "gone"
+            raise
+        finally:
+            self._outcomes[outcome.name].inc()
+            if outcome.reason:
+                self._reasons[outcome.reason].inc()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        self._waiting.inc()
+        try:
+            yield
+        finally:
+            self._waiting.dec()
+
+    def observe(self, stages: Mapping[str, float]) -> None:
+        for stage, seconds in stages.items():
+            self._stages[stage].observe(seconds)
+
+    def batch(self, pictures: int) -> None:
+        self._batches.observe(pictures)
 
 
 def exposition() -> bytes:
     """The text format of https://prometheus.io/docs/instrumenting/exposition_formats/."""
-    return generate_latest(REGISTRY)
+    folder = os.environ.get(SHARED_FOLDER)
+    if not folder:
+        return generate_latest(REGISTRY)
+    _forget_the_dead(Path(folder))
+    together = CollectorRegistry()
+    MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """A worker that was killed leaves its gauges behind; nobody else can take them back."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]

@@ -1,12 +1,15 @@
 """What belongs to the request being answered: its id, and where its time went."""
 
 import re
+import time
 import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 _HARMLESS = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _id: ContextVar[str] = ContextVar("request_id", default="")
+_started: ContextVar[float] = ContextVar("started")
 _stages: ContextVar[dict[str, float]] = ContextVar("stages")
 
 
@@ -14,6 +17,7 @@ def begin(given_id: str = "") -> str:
     """Start a request. given_id: the client's own, kept where it is harmless to log and to echo."""
     request_id = given_id if _HARMLESS.fullmatch(given_id) else uuid.uuid4().hex
     _id.set(request_id)
+    _started.set(time.perf_counter())
     _stages.set({})
     return request_id
 
@@ -23,12 +27,20 @@ def current_id() -> str:
     return _id.get() or begin()
 
 
-def record(stages: dict[str, float]) -> None:
-    """Note the seconds that stages of the current request took."""
+def known_id() -> str:
+    """The id of the current request; empty outside of one."""
+    return _id.get()
+
+
+def record(stages: Mapping[str, float]) -> None:
+    """Note the seconds that stages of the current request took; of many pictures, the longest."""
     if _id.get():
-        _stages.get().update(stages)
+        noted = _stages.get()
+        for stage, took in stages.items():
+            noted[stage] = max(took, noted.get(stage, 0.0))
 
 
 def server_timing() -> str:
     """The Server-Timing header of the current request, in milliseconds (W3C Server Timing)."""
-    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in _stages.get().items())
+    stages = {**_stages.get(), "total": time.perf_counter() - _started.get()}
+    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in stages.items())

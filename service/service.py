@@ -1,20 +1,35 @@
 """Glimpse, the BentoML service: one picture in, a class or a price out.
 
-BentoML declares the calls, packs them, starts the processes and answers the probes. What happens
-between the socket and these methods is service/edge.py.
+BentoML declares the calls, packs them and answers the probes. What happens between the socket and
+these methods is service/edge.py.
 """
 
+import logging
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import bentoml
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from service import request
-from service.answers import ClassAnswer, PriceAnswer, class_answer, price_answer
+from models.zoo import ZooError
+from service import catalog, request
+from service.answers import (
+    ClassAnswer,
+    ClassAnswers,
+    PriceAnswer,
+    PriceAnswers,
+    class_facts,
+    price_facts,
+)
 from service.catalog import Catalog
 from service.edge import Edge
+from service.errors import NotReady
+from service.many import answer_each
+from service.session import DeviceError
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class _FileField:
@@ -28,14 +43,26 @@ class _FileField:
         return {"type": "file", "format": "image"}
 
 
+File = Annotated[bytes, _FileField()]
+ModelName = Annotated[str | None, Field(description="A name from GET /models")]
+
+
 class PictureForm(bentoml.IODescriptor):
     """What /classify and /price take, as a multipart form."""
 
-    image: Annotated[bytes, _FileField()]
-    model: Annotated[str | None, Field(description="A name from GET /models")] = None
+    image: File
+    model: ModelName = None
+
+
+class PicturesForm(bentoml.IODescriptor):
+    """What /classify/batch and /price/batch take: `images` repeated, 1 to 256 times."""
+
+    model: ModelName = None
+    images: list[File]
 
 
 PictureForm.multipart_fields = ["image"]
+PicturesForm.multipart_fields = ["images"]
 
 
 @bentoml.service(
@@ -51,7 +78,22 @@ class Glimpse:
 
     def __init__(self) -> None:
         self.settings = Settings()
-        self.catalog = Catalog.open(self.settings)
+        self.reason = ""
+        """Why the service is not ready; empty where it is."""
+        try:
+            self._catalog = catalog.opened()
+        except (ZooError, DeviceError) as error:
+            # `python -m service` ends with this reason; BentoML's own command would start the process
+            # over and over and hide it.
+            log.error("not ready: %s", error)
+            self.reason = str(error)
+
+    @property
+    def catalog(self) -> Catalog:
+        """Raises NotReady where the models could not be opened."""
+        if self.reason:
+            raise NotReady(self.reason)
+        return self._catalog
 
     @bentoml.api(input_spec=PictureForm)
     async def classify(self, image: bytes, model: str | None = None) -> ClassAnswer:
@@ -60,8 +102,8 @@ class Glimpse:
         image: the bytes of one image file. model: a classifier of GET /models; the default if none.
         """
         engine = self.catalog.classifier(model)
-        row = await engine.answer(image)
-        return class_answer(engine.card, row, request.current_id())
+        facts = class_facts(engine.card, await engine.answer(image))
+        return ClassAnswer(**dict(facts), **_source(engine.card))
 
     @bentoml.api(input_spec=PictureForm)
     async def price(self, image: bytes, model: str | None = None) -> PriceAnswer:
@@ -70,8 +112,38 @@ class Glimpse:
         image: the bytes of one image file. model: a regressor of GET /models; the default if none.
         """
         engine = self.catalog.regressor(model)
-        row = await engine.answer(image)
-        return price_answer(engine.card, row, request.current_id())
+        facts = price_facts(engine.card, await engine.answer(image))
+        return PriceAnswer(**dict(facts), **_source(engine.card))
+
+    @bentoml.api(route="/classify/batch", input_spec=PicturesForm)
+    async def classify_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> ClassAnswers:
+        """As classify, for up to 256 pictures: one answer or error each, in order.
+
+        images: the bytes of the image files, as they arrive.
+        """
+        engine = self.catalog.classifier(model)
+
+        async def answer(image: bytes) -> Any:
+            return class_facts(engine.card, await engine.answer(image))
+
+        return ClassAnswers(answers=await answer_each(images, answer), **_source(engine.card))
+
+    @bentoml.api(route="/price/batch", input_spec=PicturesForm)
+    async def price_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> PriceAnswers:
+        """As price, for up to 256 pictures: one answer or error each, in order.
+
+        images: the bytes of the image files, as they arrive.
+        """
+        engine = self.catalog.regressor(model)
+
+        async def answer(image: bytes) -> Any:
+            return price_facts(engine.card, await engine.answer(image))
+
+        return PriceAnswers(answers=await answer_each(images, answer), **_source(engine.card))
+
+
+def _source(card: Any) -> dict[str, str]:
+    return {"model": card.name, "version": card.version, "request_id": request.current_id()}
 
 
 Glimpse.add_asgi_middleware(Edge, service=Glimpse)  # type: ignore[attr-defined]  # now a Service

@@ -29,7 +29,10 @@ class Settings(BaseSettings):
     """Who answers where a request names no model; the first of the kind if there is no such file."""
 
     max_upload_bytes: Positive = 32 * 2**20
-    """Of one request's body."""
+    """Of the body of a request with one picture."""
+
+    max_batch_bytes: Positive = 256 * 2**20
+    """Of the body of a request with many; never in memory all at once."""
 
     max_pixels: Positive = MAX_PIXELS
     """Of one picture, known from its header before it is decoded."""
@@ -38,10 +41,17 @@ class Settings(BaseSettings):
     """Pictures in one run of a model."""
 
     queue_limit: Positive = 512
-    """Pictures that may wait for one model; more are answered 503 with Retry-After."""
+    """Pictures that may be under way to one model; more are answered 503 with Retry-After."""
 
     deadline_ms: Positive = 10_000
-    """A request that has waited this long is answered 504 and not computed any more."""
+    """Who cannot be answered within this is refused, 503 with Retry-After; a picture that has waited this
+    long all the same is answered 504 and not computed any more."""
 
     decoders: Positive = os.cpu_count() or 1
     """Threads that decode pictures and apply views."""
+
+    workers: Positive = 1
+    """Processes that answer on the one port, each with its own copy of the models."""
+
+    log_format: Literal["text", "json"] = "text"
+    """json: one JSON object on each line."""

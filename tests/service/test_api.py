@@ -243,7 +243,15 @@ def test_request_id_is_the_clients_or_a_new_one(server):
 def test_server_timing_names_the_stages(server):
     timing = post(server).headers["server-timing"]
 
-    assert [stage.split(";")[0] for stage in timing.split(", ")] == ["decode", "view", "queue", "infer"]
+    stages = {stage.split(";dur=")[0]: float(stage.split(";dur=")[1]) for stage in timing.split(", ")}
+    assert list(stages) == ["decode", "view", "queue", "infer", "total"]
+    assert all(milliseconds >= 0 for milliseconds in stages.values())
+    assert sum(stages.values()) - stages["total"] <= stages["total"] + 0.05  # each rounded to 0.01 ms
+
+
+@pytest.mark.parametrize("path", ["/models", "/metrics", "/classify", "/"])
+def test_server_timing_is_on_every_answer(server, path):
+    assert "total;dur=" in CLIENT.get(server + path).headers["server-timing"]
 
 
 def test_many_at_once_each_get_their_own_answer(server):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,36 +10,52 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import BatchQueue, QueueFull, QueueTimeout
+from service.batching import BatchQueue, QueueTimeout
 from service.session import batch_size
 
 
 class Doubler:
-    """Answers 2 n for n, remembers its batches, and waits for `go` where it is cleared."""
+    """Answers 2 n for n, remembers its batches and how many ran at once, and waits for `go` where it is
+    cleared."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.most_at_once = 0
         self.go = threading.Event()
         self.go.set()
+        self._at_once = 0
+        self._lock = threading.Lock()
 
     def __call__(self, items: Sequence[int]) -> list[int]:
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.batches.append(list(items))
         self.go.wait(10)
-        self.batches.append(list(items))
+        with self._lock:
+            self._at_once -= 1
         if 13 in items:
             raise ArithmeticError("13")
         return [2 * item for item in items]
 
 
-def queue_of(run, max_batch_size=4, limit=100, deadline=10.0) -> BatchQueue[int, int]:
-    return BatchQueue(run, ThreadPoolExecutor(1), max_batch_size, limit, deadline)
+class Queue(BatchQueue[int, int]):
+    """With threads of its own, and deadlines in seconds from now."""
+
+    def __init__(self, run, max_batch_size=4, in_flight=1, patience=10.0) -> None:
+        super().__init__(run, ThreadPoolExecutor(in_flight), max_batch_size, in_flight)
+        self.patience = patience
+
+    async def ask(self, item: int):
+        return await self.submit(item, time.perf_counter() + self.patience)
 
 
 async def gather_behind_a_running_batch(queue, run, items):
     """Submit 0 alone, then the items while it runs; return the outcomes of the items."""
     run.go.clear()
-    first = asyncio.create_task(queue.submit(0))
+    first = asyncio.create_task(queue.ask(0))
     await asyncio.sleep(0.05)
-    tasks = [asyncio.create_task(queue.submit(item)) for item in items]
+    tasks = [asyncio.create_task(queue.ask(item)) for item in items]
     await asyncio.sleep(0.01)
     run.go.set()
     await first
@@ -47,7 +64,7 @@ async def gather_behind_a_running_batch(queue, run, items):
 
 def test_an_idle_queue_runs_a_batch_of_one_at_once():
     run = Doubler()
-    served = asyncio.run(queue_of(run).submit(21))
+    served = asyncio.run(Queue(run).ask(21))
 
     assert (served.answer, served.batch_size) == (42, 1)
     assert run.batches == [[21]]
@@ -55,49 +72,63 @@ def test_an_idle_queue_runs_a_batch_of_one_at_once():
 
 def test_requests_gather_while_a_batch_runs():
     run = Doubler()
-    served = asyncio.run(gather_behind_a_running_batch(queue_of(run), run, range(1, 8)))
+    served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, range(1, 8)))
 
     assert [one.answer for one in served] == [2, 4, 6, 8, 10, 12, 14]
     assert run.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
 
 
+def test_what_comes_at_once_goes_at_once():
+    async def burst(queue):
+        return await asyncio.gather(*(queue.ask(item) for item in range(4)))
+
+    run = Doubler()
+    asyncio.run(burst(Queue(run)))
+
+    assert run.batches == [[0, 1, 2, 3]]
+
+
 def test_a_failing_batch_fails_alone():
     run = Doubler()
-    served = asyncio.run(gather_behind_a_running_batch(queue_of(run), run, [1, 13, 2, 3, 4, 5]))
+    served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, [1, 13, 2, 3, 4, 5]))
 
     assert [type(one) for one in served[:4]] == [ArithmeticError] * 4
     assert [one.answer for one in served[4:]] == [8, 10]
 
 
 def test_a_model_that_loses_an_answer_is_told_so():
-    queue = queue_of(lambda items: list(items)[1:])
-
     with pytest.raises(RuntimeError, match="0 answers for 1 items"):
-        asyncio.run(queue.submit(1))
-
-
-def test_a_full_queue_refuses_and_goes_on():
-    run = Doubler()
-    served = asyncio.run(gather_behind_a_running_batch(queue_of(run, limit=3), run, range(1, 6)))
-
-    assert [type(one) for one in served[3:]] == [QueueFull] * 2
-    assert [one.answer for one in served[:3]] == [2, 4, 6]
+        asyncio.run(Queue(lambda items: list(items)[1:]).ask(1))
 
 
 def test_what_waited_too_long_is_not_computed():
     run = Doubler()
-    served = asyncio.run(gather_behind_a_running_batch(queue_of(run, deadline=0.001), run, [1, 2]))
+    queue = Queue(run, patience=0.04)
+    served = asyncio.run(gather_behind_a_running_batch(queue, run, [1, 2]))
 
-    assert [type(one) for one in served] == [QueueTimeout] * 2
-    assert run.batches == [[0]]
+    assert [one.answer for one in served] == [2, 4]
+
+    async def late():
+        run.go.clear()
+        first = asyncio.create_task(queue.ask(0))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(queue.ask(7))
+        await asyncio.sleep(0.1)
+        run.go.set()
+        await first
+        with pytest.raises(QueueTimeout):
+            await second
+
+    asyncio.run(late())
+    assert [7] not in run.batches
 
 
 def test_who_has_gone_is_not_computed():
     async def scenario(run, queue):
         run.go.clear()
-        first = asyncio.create_task(queue.submit(0))
+        first = asyncio.create_task(queue.ask(0))
         await asyncio.sleep(0.05)
-        gone, stays = (asyncio.create_task(queue.submit(item)) for item in (1, 2))
+        gone, stays = (asyncio.create_task(queue.ask(item)) for item in (1, 2))
         await asyncio.sleep(0.01)
         gone.cancel()
         run.go.set()
@@ -105,43 +136,75 @@ def test_who_has_gone_is_not_computed():
         return await stays
 
     run = Doubler()
-    assert asyncio.run(scenario(run, queue_of(run))).answer == 4
+    assert asyncio.run(scenario(run, Queue(run))).answer == 4
     assert run.batches == [[0], [2]]
 
 
-@settings(max_examples=60, deadline=None)
+def test_two_batches_in_flight_where_a_device_can():
+    async def scenario(run, queue):
+        run.go.clear()
+        tasks = []
+        for item in range(6):
+            tasks.append(asyncio.create_task(queue.ask(item)))
+            await asyncio.sleep(0.01)
+        run.go.set()
+        return await asyncio.gather(*tasks)
+
+    run = Doubler()
+    served = asyncio.run(scenario(run, Queue(run, in_flight=2)))
+
+    assert [one.answer for one in served] == [0, 2, 4, 6, 8, 10]
+    assert run.batches[:3] == [[0], [1], [2, 3, 4, 5]]
+    assert run.most_at_once == 2
+
+
+@settings(max_examples=100, deadline=None)
 @given(
-    fates=st.lists(st.sampled_from(["stay", "leave"]), max_size=40),
+    fates=st.lists(st.sampled_from(["stay", "leave at once", "leave later", "fail"]), max_size=40),
+    pauses=st.lists(st.booleans(), min_size=40, max_size=40),
     max_batch_size=st.integers(1, 7),
+    in_flight=st.integers(1, 3),
 )
-def test_everyone_who_stays_gets_their_own_answer_in_order(fates, max_batch_size):
-    plan = list(enumerate(fates, start=100))  # every item once, and none is the unlucky 13
+def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_batch_size, in_flight):
+    """No loss, no second answer, bounds kept, whoever leaves and whenever."""
+    plan = [(13 if fate == "fail" else item, fate) for item, fate in enumerate(fates, start=100)]
 
     async def scenario(run):
-        queue = queue_of(run, max_batch_size)
+        queue = Queue(run, max_batch_size, in_flight)
         tasks = []
-        for item, fate in plan:
-            tasks.append(asyncio.create_task(queue.submit(item)))
-            await asyncio.sleep(0)
-            if fate == "leave":
+        for (item, fate), pause in zip(plan, pauses, strict=False):
+            tasks.append(asyncio.create_task(queue.ask(item)))
+            await asyncio.sleep(0.001 if pause else 0)
+            if fate == "leave at once":
                 tasks[-1].cancel()
+        for task, (_, fate) in zip(tasks, plan, strict=True):
+            if fate == "leave later":
+                task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert len(queue) == 0
+        assert (await queue.ask(1)).answer == 2  # it still works, whatever happened
         return outcomes
 
     run = Doubler()
     outcomes = asyncio.run(scenario(run))
 
+    failed = {item for batch in run.batches if 13 in batch for item in batch}
     for (item, fate), outcome in zip(plan, outcomes, strict=True):
-        if fate == "stay":
+        if item in failed and isinstance(outcome, Exception):
+            assert isinstance(outcome, ArithmeticError)
+        elif fate == "stay":
             assert outcome.answer == 2 * item
         else:
-            assert isinstance(outcome, asyncio.CancelledError)
-    computed = [item for batch in run.batches for item in batch]
+            # Who leaves later may have been answered before.
+            assert isinstance(outcome, asyncio.CancelledError) or outcome.answer == 2 * item
+    computed = [item for batch in run.batches for item in batch if item not in (1, 13)]
     stayed = [item for item, fate in plan if fate == "stay"]
-    assert [item for item in computed if item in stayed] == stayed
+    assert set(stayed) <= set(computed)
     assert len(computed) == len(set(computed))
+    if in_flight == 1:
+        assert computed == sorted(computed)
     assert all(1 <= len(batch) <= max_batch_size for batch in run.batches)
+    assert run.most_at_once <= in_flight
 
 
 def test_batches_of_large_pictures_are_small():

@@ -1,0 +1,140 @@
+"""The fair pool: threads that several models share, none of which may starve the others.
+
+The rule: each model has a lane, and the lane that has used the least thread time goes next. A lane
+that was idle starts level with the least used of the busy ones: it can save no credit. Knows nothing
+of pictures.
+Source: start-time fair queueing (Goyal, Vin, Cheng, 1996), with measured instead of announced costs.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from service.batching import Served, Waiting
+
+Result = TypeVar("Result")
+
+CHUNK_ITEMS = 16
+CHUNK_BYTES = 64 * 2**10
+"""What one thread takes at once at most: enough to make the hop between threads cheap (docs/log.md),
+little enough that no small picture waits behind a large one in the same chunk."""
+
+
+class Lane(Generic[Result]):
+    """One model's place in the pool. Its items are bytes; `work` is called on each, in a thread."""
+
+    def __init__(self, pool: "FairPool", work: Callable[[bytes], Result]) -> None:
+        self.waiting: deque[Waiting[bytes, Result]] = deque()
+        self.used = 0.0
+        """Thread seconds, measured; raised when the lane was idle."""
+        self.work = work
+        self._pool = pool
+
+    async def run(self, item: bytes, deadline: float) -> Served[Result]:
+        """Wait for the item's turn and its result.
+
+        deadline: in seconds of time.perf_counter(); an item that waits longer is dropped.
+        Raises QueueTimeout, or what `work` raised for the item.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Served[Result]] = loop.create_future()
+        if not self.waiting:
+            self._pool.wake(self)
+        self.waiting.append(Waiting(item, future, time.perf_counter(), deadline))
+        self._pool.dispatch_soon()
+        return await future
+
+    def next_chunk(self, share: int) -> list[Waiting[bytes, Result]]:
+        """Up to `share` of the oldest items that somebody still wants, bounded by CHUNK_*."""
+        chunk: list[Waiting[bytes, Result]] = []
+        size = 0
+        while self.waiting and len(chunk) < min(share, CHUNK_ITEMS):
+            size += len(self.waiting[0].item)
+            if chunk and size > CHUNK_BYTES:
+                break
+            waiting = self.waiting.popleft()
+            if waiting.wanted:
+                chunk.append(waiting)
+        return chunk
+
+
+class FairPool:
+    """Threads and the lanes that share them. Lives on one event loop."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._free = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._lanes: list[Lane[object]] = []
+        self._will_dispatch = False
+
+    def lane(self, work: Callable[[bytes], Result]) -> Lane[Result]:
+        lane = Lane(self, work)
+        self._lanes.append(lane)  # type: ignore[arg-type]  # whatever it returns
+        return lane
+
+    def wake(self, lane: Lane[Result]) -> None:
+        """The lane was idle and is about to have work."""
+        busy = [other.used for other in self._lanes if other.waiting]
+        if busy:
+            lane.used = max(lane.used, min(busy))
+
+    def dispatch_soon(self) -> None:
+        if self._free and not self._will_dispatch:
+            # At the end of this turn of the event loop: what arrives within it shares the chunks.
+            self._will_dispatch = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._will_dispatch = False
+        while self._free:
+            ready = [lane for lane in self._lanes if lane.waiting]
+            if not ready:
+                return
+            lane = min(ready, key=lambda lane: lane.used)
+            # All free threads get their part of a burst.
+            chunk = lane.next_chunk(-(-len(lane.waiting) // self._free))
+            if chunk:
+                self._free -= 1
+                self._begin(lane, chunk)
+
+    def _begin(self, lane: Lane[object], chunk: list[Waiting[bytes, object]]) -> None:
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        running = self._executor.submit(_results, lane.work, [waiting.item for waiting in chunk])
+        running.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._end, lane, chunk, started, done)
+        )
+
+    def _end(
+        self,
+        lane: Lane[object],
+        chunk: list[Waiting[bytes, object]],
+        started: float,
+        done: Future[list[object]],
+    ) -> None:
+        self._free += 1
+        ran = time.perf_counter() - started
+        lane.used += ran
+        for waiting, result in zip(chunk, done.result(), strict=True):
+            if waiting.future.done():
+                continue
+            if isinstance(result, Exception):
+                waiting.future.set_exception(result)
+            else:
+                waiting.future.set_result(Served(result, started - waiting.since, ran, len(chunk)))
+        self._dispatch()
+
+
+def _results(work: Callable[[bytes], object], items: list[bytes]) -> list[object]:
+    """What `work` returned or raised for each item: one bad picture spoils only itself."""
+    results: list[object] = []
+    for item in items:
+        try:
+            results.append(work(item))
+        except Exception as error:
+            results.append(error)
+    return results
