@@ -4,10 +4,13 @@ from service import logs
 from service.edge import Edge
 from service.service import Glimpse
 from service.settings import Settings
+from service.tracing import open_trace
 
 
 def create() -> Edge:
     """The edge around BentoML's application: what the edge answers never enters BentoML's middleware,
     which costs as much as all of ours (docs/log.md)."""
-    logs.configure(Settings().log_format)
-    return Edge(Glimpse.to_asgi(), Glimpse)  # type: ignore[attr-defined]  # a Service, not a class
+    settings = Settings()
+    logs.configure(settings.log_format)
+    app = Glimpse.to_asgi()  # type: ignore[attr-defined]  # a Service, not a class
+    return Edge(app, Glimpse, settings.log_requests, open_trace())

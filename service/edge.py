@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, Response
 from service import metrics, request
 from service.errors import PROBLEM_JSON, Failed, NotReady, Problem, problem_response
 from service.intake import ClientGone, Form, Head, read_form, read_pictures
+from service.tracing import Trace
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +57,19 @@ class Edge:
     """Routes of the service that BentoML does not answer.
 
     service: its APIs are the calls that carry pictures; they are called on its running instance.
+    log_requests: a log line for each request. trace: called with each answered call.
     """
 
-    def __init__(self, app: App, service: bentoml.Service[Any]) -> None:
+    def __init__(
+        self,
+        app: App,
+        service: bentoml.Service[Any],
+        log_requests: bool = False,
+        trace: Trace | None = None,
+    ) -> None:
         self._app = app
+        self._log_requests = log_requests
+        self._trace = trace
         # The plain functions: a bound method would go through HTTP once more.
         self._calls = {api.route: api.func for api in service.apis.values()}
         self._posts: dict[str, Handler] = {
@@ -89,10 +99,16 @@ class Edge:
             log.exception("%s failed", scope["path"])
             detail = f"The server could not answer; quote request {request_id} to its operator."
             response = Failed(detail).response(request_id)
+        total = request.total()
         response.raw_headers.append((b"x-request-id", request_id.encode()))
-        response.raw_headers.append((b"server-timing", request.server_timing().encode()))
-        metrics.REQUESTS.labels(scope["path"], response.status_code).inc()
+        response.raw_headers.append((b"server-timing", request.server_timing(total).encode()))
+        path, status = scope["path"], response.status_code
+        metrics.REQUESTS.labels(path, status).inc()
         await response(scope, receive, send)
+        if self._log_requests:
+            log.info("%s %s: %d in %.1f ms", scope["method"], path, status, 1000 * total)
+        if self._trace and path in self._posts:
+            self._trace(path, status, request_id, head.headers, request.stages(), total)
 
     def _handler(self, scope: Scope) -> Handler | None:
         path, method = scope["path"], scope["method"]

@@ -40,7 +40,17 @@ def record(stages: Mapping[str, float]) -> None:
             noted[stage] = max(took, noted.get(stage, 0.0))
 
 
-def server_timing() -> str:
+def stages() -> Mapping[str, float]:
+    """The seconds noted so far."""
+    return _stages.get()
+
+
+def total() -> float:
+    """Seconds since the request began."""
+    return time.perf_counter() - _started.get()
+
+
+def server_timing(total: float) -> str:
     """The Server-Timing header of the current request, in milliseconds (W3C Server Timing)."""
-    stages = {**_stages.get(), "total": time.perf_counter() - _started.get()}
-    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in stages.items())
+    all_of_it = {**_stages.get(), "total": total}
+    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in all_of_it.items())

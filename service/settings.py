@@ -55,3 +55,6 @@ class Settings(BaseSettings):
 
     log_format: Literal["text", "json"] = "text"
     """json: one JSON object on each line."""
+
+    log_requests: bool = False
+    """One log line for each request, with its id, status and milliseconds."""

@@ -37,9 +37,13 @@ def test_the_limit_is_kept_and_places_come_back(clock):
 
 def test_a_place_comes_back_where_answering_fails(clock):
     admission = Admission(limit=1, deadline=10)
-    with pytest.raises(ZeroDivisionError), admission.place():
+
+    def fail():
         clock[0] += 0.5
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), admission.place():
+        fail()
     assert admission.under_way == 0
     assert admission.pace == pytest.approx(0.5)
 
@@ -63,11 +67,15 @@ def test_retry_after_is_true(clock, pace):
     answer_steadily(admission, clock, pace)
     with ExitStack() as waiting:
         places = []
-        with pytest.raises(Refused) as refused:
+
+        def fill():
             while True:
                 place = admission.place()
                 waiting.enter_context(place)
                 places.append(place)
+
+        with pytest.raises(Refused) as refused:
+            fill()
         answered = int(refused.value.retry_after / pace)
         assert answered >= 1
         for place in places[:answered]:

@@ -80,9 +80,7 @@ def test_forms(server, parts, status, said):
 
 
 def test_a_form_is_needed(server):
-    answer = httpx.post(
-        f"{server}/classify/batch", content=DIGITS[7], headers={"Content-Type": "image/png"}
-    )
+    answer = httpx.post(f"{server}/classify/batch", content=DIGITS[7], headers={"Content-Type": "image/png"})
 
     assert answer.status_code == 400
     assert "repeated" in answer.json()["detail"]

@@ -1,0 +1,189 @@
+"""What one sees of the processes: readiness, workers, log lines, clients that hang up."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from loadtests.server import REPO, SERVING, free_port, serving
+from models.zoo import ZOO
+from tests import pictures
+
+PNG = pictures.encoded(pictures.digit(7))
+
+
+def workers_of(url: str) -> list[int]:
+    """The processes that answer on the port of url, the supervisor left out."""
+    port = str(urlsplit(url).port)
+    found = subprocess.run(["pgrep", "-f", f"service --port {port}"], capture_output=True, text=True)
+    supervisor = int(found.stdout.split()[0])
+    children = subprocess.run(["pgrep", "-P", str(supervisor)], capture_output=True, text=True)
+    return [
+        int(pid)
+        for pid in children.stdout.split()
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def classify(url: str, timeout: float = 30) -> httpx.Response:
+    return httpx.post(f"{url}/classify", files={"image": PNG}, timeout=timeout)
+
+
+def counted(url: str) -> float:
+    text = httpx.get(f"{url}/metrics").text
+    found = re.findall(r'glimpse_requests_total\{call="/classify",status="200"\} (\S+)', text)
+    return float(found[0]) if found else 0.0
+
+
+@pytest.mark.slow
+def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
+    with serving(ZOO, tmp_path / "log", workers="2") as url:
+        for _ in range(40):
+            classify(url).raise_for_status()
+        assert counted(url) == 40  # whichever of the two is asked
+        names = {model["name"] for model in httpx.get(f"{url}/models").json()["models"]}
+        assert "digits-cnn" in names
+
+        before = workers_of(url)
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        until = time.monotonic() + 20
+        while len(set(workers_of(url)) - {before[0]}) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(set(workers_of(url)) - {before[0]}) == 2
+        for _ in range(20):
+            classify(url).raise_for_status()
+        assert counted(url) == 60
+        # What the dead worker had under way is not counted for ever.
+        assert 'glimpse_queue_pictures{model="digits-cnn"} 0.0' in httpx.get(f"{url}/metrics").text
+
+
+@pytest.fixture
+def bentoml_serve(tmp_path):
+    """BentoML's own command on an empty folder of models: its base URL and its log."""
+    port, log = free_port(), tmp_path / "bentoml.log"
+    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "GLIMPSE_MODELS_DIR": str(tmp_path)}
+    command = [SERVING / "bentoml", "serve", "service.service:Glimpse", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=REPO, env=environment, stdout=output, stderr=output)
+        yield f"http://127.0.0.1:{port}", log
+        process.terminate()
+        process.wait(30)
+
+
+def test_bentomls_own_command_says_why_it_is_not_ready(bentoml_serve):
+    """It keeps the process; the probe, every call and the log tell the reason."""
+    url, log = bentoml_serve
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            ready = httpx.get(f"{url}/readyz", timeout=5)
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+
+    assert ready.status_code == 503
+    assert ready.headers["content-type"] == "application/problem+json"
+    assert "No .onnx file" in ready.json()["detail"]
+    assert (classify(url).status_code, classify(url).json()["title"]) == (503, "Not ready")
+    assert httpx.get(f"{url}/livez").status_code == 200
+    assert "No .onnx file" in log.read_text()
+
+
+def test_logs_are_json_lines_that_name_their_request(tmp_path):
+    log = tmp_path / "log"
+    with serving(ZOO, log, log_format="json", log_requests="true") as url:
+        httpx.post(f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": "order-66"})
+        httpx.post(f"{url}/classify", files={"image": b"text"}, headers={"X-Request-ID": "order-67"})
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+
+    assert len(lines) > 3
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    said = {line["request_id"]: line["message"] for line in lines if "request_id" in line}
+    assert said["order-66"].startswith("POST /classify: 200 in ")
+    assert said["order-67"].startswith("POST /classify: 415 in ")
+
+
+class _Collector(BaseHTTPRequestHandler):
+    """What an OpenTelemetry collector is to its clients: takes spans over HTTP."""
+
+    spans: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        sent = ExportTraceServiceRequest.FromString(body)
+        for resource in sent.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_spans_go_to_the_endpoint_that_is_set(tmp_path, monkeypatch):
+    collector = ThreadingHTTPServer(("127.0.0.1", 0), _Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with serving(ZOO, tmp_path / "log") as url:
+        httpx.post(
+            f"{url}/classify",
+            files={"image": PNG},
+            headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"},
+        ).raise_for_status()
+        until = time.monotonic() + 10
+        while len(_Collector.spans) < 5 and time.monotonic() < until:
+            time.sleep(0.05)
+    collector.shutdown()
+    collector.server_close()
+    spans = {span.name: span for span in _Collector.spans}
+
+    assert set(spans) == {"POST /classify", "decode", "view", "queue", "infer"}
+    call = spans["POST /classify"]
+    assert call.trace_id.hex() == trace
+    for stage in ("decode", "view", "queue", "infer"):
+        assert spans[stage].parent_span_id == call.span_id
+        assert call.start_time_unix_nano <= spans[stage].start_time_unix_nano
+        assert spans[stage].end_time_unix_nano <= call.end_time_unix_nano + 100_000  # rounding
+
+
+def test_a_client_that_hangs_up_is_not_computed(tmp_path):
+    """Many large photos, and nobody who waits for them: most are dropped, and the metric says so."""
+    photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
+    with serving(ZOO, tmp_path / "log", decoders="1") as url:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+        head = (
+            "POST /price HTTP/1.1", f"Host: {host}", "Content-Type: image/jpeg",
+            f"Content-Length: {len(photo)}", "", "",
+        )  # fmt: skip
+        for _ in range(30):
+            with socket.create_connection((host, port), timeout=10) as connection:
+                connection.sendall("\r\n".join(head).encode() + photo)
+        classify(url).raise_for_status()
+        until = time.monotonic() + 10
+        gone = 0.0
+        while not gone and time.monotonic() < until:
+            text = httpx.get(f"{url}/metrics").text
+            gone = float(re.findall(r'refusals_total\{model="cars-transfer",reason="gone"\} (\S+)', text)[0])
+            time.sleep(0.05)
+        computed = float(re.findall(r'batch_pictures_sum\{model="cars-transfer"\} (\S+)', text)[0])
+    assert gone > 10
+    assert computed + gone <= 30 + 1
