@@ -60,6 +60,9 @@ class Catalog:
             log.info("%s, version %s, is ready on %s", card.name, card.version, device.name)
         if not classifiers and not regressors:
             raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
+        engines: list[Engine[Any]] = [*classifiers.values(), *regressors.values()]
+        for engine in engines:
+            engine.warm_up()
         return Catalog(device, classifiers, regressors, settings)
 
     def classifier(self, name: str | None) -> Engine[ClassifierCard]:

@@ -1,5 +1,6 @@
 """The engine of one model: picture -> pixels -> batch -> answer."""
 
+import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from models.card import Answers, ClassifierCard, RegressorCard
 from models.picture import PictureError, open_picture
@@ -61,6 +63,13 @@ class Engine(Generic[CardT]):
             in_flight,
         )
         self._metrics = ModelMetrics(card.name)
+
+    def warm_up(self) -> None:
+        """Open and view a picture of each usual kind: the first time, codecs are loaded and tables made."""
+        page = Image.effect_mandelbrot((640, 480), (-3, -2.5, 2, 2.5), 20)
+        for kind in ("PNG", "JPEG"):
+            page.save(data := io.BytesIO(), kind)
+            self._prepare(data.getvalue())
 
     async def answer(self, data: bytes) -> Answers:
         """The model's outputs for one picture. data: the bytes of one image file.
