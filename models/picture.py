@@ -7,7 +7,6 @@ Formats, limits and the reduced-scale JPEG decoding: https://pillow.readthedocs.
 """
 
 import io
-import warnings
 from typing import Literal
 
 import cv2
@@ -48,39 +47,35 @@ def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -
     """
     if not data:
         raise PictureError("content", "The file is empty; send the bytes of a picture.")
-    _register_heif()
-    # Pillow warns from half of its own pixel limit on; ours is checked below, before any decoding.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > max_pixels:
-                    raise _too_large(max_pixels)
-                image.draft(None, (2 * shorter_side, 2 * shorter_side))
-                return _to_rgb(_upright(image))
-        except PictureError:
-            raise
-        except UnidentifiedImageError:
-            raise PictureError(
-                "format", f"This is not a picture; send one of {', '.join(FORMATS)}."
-            ) from None
-        except Image.DecompressionBombError:
-            raise _too_large(max_pixels) from None
-        except MemoryError:
-            raise
-        # Pillow's plugins raise whatever their parser stumbled over: OSError, SyntaxError,
-        # struct.error, IndexError, OverflowError. All of it means one thing to the sender.
-        except Exception as error:
-            raise PictureError(
-                "content", f"The picture is broken and will not decode: {error}. Save it again."
-            ) from error
+    _set_up_pillow()
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise _too_large(max_pixels)
+            image.draft(None, (2 * shorter_side, 2 * shorter_side))
+            return _to_rgb(_upright(image))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("format", f"This is not a picture; send one of {', '.join(FORMATS)}.") from None
+    except MemoryError:
+        raise
+    # Pillow's plugins raise whatever their parser stumbled over: OSError, SyntaxError,
+    # struct.error, IndexError, OverflowError. All of it means one thing to the sender.
+    except Exception as error:
+        raise PictureError(
+            "content", f"The picture is broken and will not decode: {error}. Save it again."
+        ) from error
 
 
-def _register_heif() -> None:
-    """Teach Pillow HEIC, once; importing pillow_heif costs 10 ms that only the first picture pays."""
+def _set_up_pillow() -> None:
+    """Once, when the first picture comes: importing pillow_heif costs 10 ms."""
     if "HEIF" not in Image.OPEN:
         import pillow_heif
 
+        # Pillow warns from half of its limit on, through state that threads share; ours is checked
+        # above, before any decoding.
+        Image.MAX_IMAGE_PIXELS = None
         pillow_heif.register_heif_opener(thumbnails=False)
 
 
@@ -121,9 +116,13 @@ def _stretch(values: npt.NDArray[np.float32]) -> Picture:
 
 def _on_paper(rgba: npt.NDArray[np.uint8]) -> Picture:
     """Lay a transparent picture on white paper, or on black where what is drawn is itself light."""
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    colour = rgba[:, :, :3].astype(np.uint16)
-    drawn = int(alpha.sum())
-    lightness = float((colour.mean(axis=2, keepdims=True) * alpha).sum()) / max(drawn, 1)
-    paper = 0 if lightness > 160 and alpha.min() < 128 else 255
-    return ((colour * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
+    opacity = cv2.extractChannel(rgba, 3)
+    if opacity.min() == 255:
+        return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+    alpha = cv2.cvtColor(opacity, cv2.COLOR_GRAY2RGB)
+    on_black = cv2.multiply(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), alpha, scale=1 / 255)
+    drawn = float(cv2.sumElems(opacity)[0])
+    lightness = 255 * sum(cv2.sumElems(on_black)) / 3 / max(drawn, 1.0)
+    if lightness > 160 and opacity.min() < 128:
+        return on_black
+    return cv2.add(on_black, cv2.bitwise_not(alpha))
