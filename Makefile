@@ -1,5 +1,6 @@
 # Glimpse. `make run` serves, `make test` proves, `make help` lists the rest.
 PORT ?= 3000
+SHAPE ?= steady
 PYTHON ?= python3
 SERVE := .venv/bin
 DEV := .venv-dev/bin
@@ -8,7 +9,7 @@ export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test test-fast check train evaluate loadtest image test-image lock clean
+.PHONY: help run test test-fast check train evaluate loadtest bench gpu-check image test-image lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,8 +17,14 @@ help:  ## list the targets
 run: .venv/ready  ## serve the models of the repository on http://localhost:$(PORT)
 	$(SERVE)/python -m service --port $(PORT)
 
-loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users; leaves runs/loadtest.html and a verdict
-	$(DEV)/python -m loadtests
+loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users, report and verdict; or SHAPE=steps, spike, soak
+	$(DEV)/python -m loadtests --shape $(SHAPE)
+
+bench: .venv-dev/ready .venv/ready  ## beside five other servers of the same models; writes docs/benchmarks.md
+	$(DEV)/python -m loadtests.bench
+
+gpu-check: .venv-dev/ready .venv/ready $(if $(shell command -v nvidia-smi),.venv/ready-cuda)  ## all that needs a GPU; writes runs/gpu_check.md
+	$(DEV)/python -m loadtests.gpu_check
 
 test: .venv-dev/ready .venv/ready  ## run the tests
 	$(DEV)/python -m pytest
@@ -51,19 +58,35 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	@$(SERVE)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
+.venv/ready-cuda: deploy/locks/serve-cuda.txt .venv/ready
+	@echo "Adding CUDA's libraries to .venv ..."
+	@$(SERVE)/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
 .venv-dev/ready: deploy/locks/dev.txt
 	@$(PYTHON) -m venv .venv-dev
 	@echo "Installing what training and testing need into .venv-dev (5.5 GB, most of it CUDA) ..."
 	@$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
-LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+# The servers that `make bench` stands ours beside, one environment each.
+.venv-peers/%/ready: loadtests/peers/locks/%.txt
+	@$(PYTHON) -m venv .venv-peers/$*
+	@echo "Installing $* into .venv-peers/$* ..."
+	@.venv-peers/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
+LOCK = $(COMPILE) pyproject.toml
+PEERS = fastapi bentoml litserve ray mlserver
 lock:  ## pin the dependencies anew (needs uv)
 	$(LOCK) --output-file deploy/locks/serve.txt
 	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
 	  --output-file deploy/locks/dev.txt
 	$(LOCK) --extra cuda --constraints deploy/locks/serve.txt --output-file deploy/locks/serve-cuda.txt
+	for peer in $(PEERS); do \
+	  $(COMPILE) loadtests/peers/locks/$$peer.in --output-file loadtests/peers/locks/$$peer.txt; done
 
 clean:  ## remove environments, runs and caches; data stays
-	rm -rf .venv .venv-dev runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

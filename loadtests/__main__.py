@@ -1,29 +1,51 @@
 """`python -m loadtests`: start the service, load it with locust, leave a report and a verdict."""
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+from loadtests import report
+from loadtests.measured import Measured
 from loadtests.server import REPO, serving
+from loadtests.shapes import SHAPES
 from models.zoo import ZOO
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
-    parser.add_argument("--users", type=int, default=16)
-    parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--report", type=Path, default=Path("runs/loadtest.html"))
+    parser.add_argument("--shape", choices=SHAPES, default="steady", help="how users come and go")
+    parser.add_argument("--users", type=int, help="for steps the most there will be; otherwise as usual")
+    parser.add_argument("--seconds", type=int, help="of the whole run")
+    parser.add_argument("--report", type=Path, help="default: runs/loadtest.html, runs/loadtest-SHAPE.html")
     options = parser.parse_args()
-    options.report.parent.mkdir(parents=True, exist_ok=True)
-    with serving(ZOO, options.report.with_suffix(".server.log")) as url:
+    shape = SHAPES[options.shape]
+    suffix = "" if options.shape == "steady" else f"-{options.shape}"
+    html = (options.report or Path(f"runs/loadtest{suffix}.html")).resolve()
+    html.parent.mkdir(parents=True, exist_ok=True)
+    measured = html.with_suffix(".json")
+    measured.unlink(missing_ok=True)
+    with serving(ZOO, html.with_suffix(".server.log")) as url:
         locust = subprocess.run([
             sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py", "--headless",
-            "--host", url, "--users", str(options.users), "--spawn-rate", str(options.users),
-            "--run-time", f"{options.seconds}s", "--html", str(options.report.resolve()), "--only-summary",
+            "--host", url, "--shape", options.shape, "--users", str(options.users or shape.users),
+            "--run-time", f"{options.seconds or shape.seconds}s",
+            "--html", str(html), "--measured", str(measured), "--only-summary",
         ], cwd=REPO)  # fmt: skip
-    print(f"{'PASS' if locust.returncode == 0 else 'FAIL'}: see {options.report}")
+    if measured.exists():
+        leave_report(options.shape, measured)
+    print(f"{'PASS' if locust.returncode == 0 else 'FAIL'}: see {html}")
     return locust.returncode
+
+
+def leave_report(shape: str, measured: Path) -> None:
+    """Print what each stage came to; after steps, draw the picture beside the file."""
+    stages = [Measured(**stage) for stage in json.loads(measured.read_text())]
+    print(report.table(stages))
+    if shape == "steps":
+        report.draw_knee(stages, measured.with_suffix(".png"))
+        print(f"{report.knee_in_words(stages)}; see {measured.with_suffix('.png')}")
 
 
 if __name__ == "__main__":

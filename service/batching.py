@@ -55,8 +55,7 @@ class BatchQueue(Generic[Item, Answer]):
     """Runs `run` on up to `max_batch_size` waiting items at a time, first come first served.
 
     run: called in `executor`; must return one answer per item, in order.
-    in_flight: batches that run at once. One on a CPU, where a second would take its cores; two on a GPU,
-    where one copies while the other computes. The executor needs as many threads.
+    in_flight: batches that run at once; the executor needs as many threads.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from service import metrics
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
 from service.fair_pool import FairPool
-from service.session import Device, open_sessions
+from service.session import Device, batches_in_flight, open_sessions
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Catalog:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
         pool = FairPool(settings.decoders)
-        in_flight = 2 if device.name == "cuda" else 1
+        in_flight = batches_in_flight(device)
         classifiers: dict[str, Engine[ClassifierCard]] = {}
         regressors: dict[str, Engine[RegressorCard]] = {}
         for model in models:

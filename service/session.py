@@ -1,5 +1,11 @@
-"""The onnxruntime session: on which device, and warm before anybody waits for it."""
+"""The onnxruntime session: on which device, and warm before anybody waits for it.
 
+On a CPU each session has one thread and as many batches run at once as there are cores: what threads
+gain inside one small convolution they lose in waking each other, and decoding needs the cores too
+(docs/benchmarks.md). On CUDA batches come in a few fixed sizes, each run once before the first request.
+"""
+
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +13,21 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from models.card import Answers
+from models.views import Pixels
 from models.zoo import CPU, Model, Providers, open_model
 from service.settings import Settings
 
 CUDA = "CUDAExecutionProvider"
+
+CUDA_OPTIONS = {
+    # Rounding inputs to ten bits would move the answers: the golden pictures would tell.
+    "use_tf32": "0",
+    # Trying every algorithm for every shape takes minutes of a start (onnxruntime's default).
+    "cudnn_conv_algo_search": "HEURISTIC",
+    # The default doubles what it holds each time it needs more, and never gives it back.
+    "arena_extend_strategy": "kSameAsRequested",
+}
 
 BATCH_VALUES = 1_500_000
 """Values (pixels times channels) in one batch: what a batch of 64 photos would take is a gigabyte of
@@ -39,10 +56,43 @@ def choose_device(wanted: str) -> Device:
         return Device("cpu", (CPU,))
     reason = _why_no_cuda()
     if not reason:
-        return Device("cuda", (CUDA, CPU))
+        return Device("cuda", ((CUDA, CUDA_OPTIONS), CPU))
     if wanted == "cuda":
         raise DeviceError(f"GLIMPSE_DEVICE=cuda, but {reason}. Set it to auto or cpu, or mend that.")
     return Device("cpu", (CPU,), reason)
+
+
+class FixedSizes(Model):
+    """A model that only ever sees batches of a few sizes: 1, 2, 4 and so on.
+
+    On CUDA the first run of a size chooses kernels and takes memory, ten times as long as the others.
+    Pixels go over the bus as uint8, from memory that is bound once per run together with the outputs.
+    """
+
+    def __call__(self, pixels: Pixels) -> Answers:
+        count = len(pixels)
+        size = 1 << (count - 1).bit_length()
+        if size > count:
+            pixels = np.concatenate([pixels, np.zeros((size - count, *pixels.shape[1:]), np.uint8)])
+        binding = self.session.io_binding()
+        binding.bind_cpu_input("pixels", np.ascontiguousarray(pixels))
+        for name in self.card.outputs:
+            binding.bind_output(name)
+        self.session.run_with_iobinding(binding)
+        outputs = binding.copy_outputs_to_cpu()
+        return {name: values[:count] for name, values in zip(self.card.outputs, outputs, strict=True)}
+
+    def warm_up(self, largest: int) -> None:
+        """Run every size that a batch of up to `largest` pictures can have."""
+        size = 1
+        while size < 2 * largest:
+            self(np.zeros((size, *self.card.view.shape), np.uint8))
+            size *= 2
+
+
+def batches_in_flight(device: Device) -> int:
+    """Batches that run at once: on a GPU one copies while the other computes, on a CPU one per core."""
+    return 2 if device.name == "cuda" else os.cpu_count() or 1
 
 
 def batch_size(shape: tuple[int, int, int], limit: int) -> int:
@@ -69,18 +119,17 @@ def open_sessions(paths: Sequence[Path], settings: Settings) -> tuple[Device, li
 def _open(path: Path, device: Device, settings: Settings) -> Model:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    # Idle threads that spin would take the cores that decode pictures.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = 1
     model = open_model(path, device.providers, options)
+    if device.name == "cpu":
+        return model
     used = model.session.get_providers()[0]
-    if used != device.providers[0]:
+    if used != CUDA:
         # onnxruntime falls back without a word where a CUDA library is missing.
         raise DeviceError(f"CUDA's libraries do not load: {path.name} would run on {used}")
-    # The first run of a shape sets up memory and, on CUDA, chooses kernels: nobody shall wait for that.
-    largest = batch_size(model.card.view.shape, settings.max_batch_size)
-    for count in (1, largest) if device.name == "cuda" else (1,):
-        model(np.zeros((count, *model.card.view.shape), np.uint8))
-    return model
+    fixed = FixedSizes(model.card, model.session, model.path)
+    fixed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size))
+    return fixed
 
 
 def _why_no_cuda() -> str:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.batching import BatchQueue, QueueTimeout
-from service.session import batch_size
 
 
 class Doubler:
@@ -205,9 +204,3 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_ba
         assert computed == sorted(computed)
     assert all(1 <= len(batch) <= max_batch_size for batch in run.batches)
     assert run.most_at_once <= in_flight
-
-
-def test_batches_of_large_pictures_are_small():
-    assert batch_size((28, 28, 1), 64) == 64
-    assert 1 <= batch_size((240, 240, 3), 64) <= 16
-    assert batch_size((1024, 1024, 3), 64) == 1
