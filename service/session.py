@@ -118,7 +118,8 @@ def open_sessions(paths: Sequence[Path], settings: Settings) -> tuple[Device, li
 
 def _open(path: Path, device: Device, settings: Settings) -> Model:
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    # What goes wrong is raised as well, and logged by us: in one form, with the request it is about.
+    options.log_severity_level = 4
     options.intra_op_num_threads = 1
     model = open_model(path, device.providers, options)
     if device.name == "cpu":

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -187,3 +188,23 @@ def test_a_client_that_hangs_up_is_not_computed(tmp_path):
         computed = float(re.findall(r'batch_pictures_sum\{model="cars-transfer"\} (\S+)', text)[0])
     assert gone > 10
     assert computed + gone <= 30 + 1
+
+
+def test_what_cannot_be_answered_in_time_is_refused_or_dropped(tmp_path):
+    """With a deadline that no photo can meet: 504 where it was let in, 503 where it was plain at once."""
+    photo = pictures.encoded(pictures.landscape(2000, 1500), "JPEG")
+    with serving(ZOO, tmp_path / "log", deadline_ms="1") as url:
+        alone = httpx.post(f"{url}/price", files={"image": photo}, timeout=30)
+        with ThreadPoolExecutor(8) as clients:
+            crowd = list(
+                clients.map(
+                    lambda _: httpx.post(f"{url}/price", files={"image": photo}, timeout=30), range(40)
+                )
+            )
+        text = httpx.get(f"{url}/metrics").text
+    assert (alone.status_code, alone.json()["title"]) == (504, "Deadline passed")
+    refused = [answer for answer in crowd if answer.status_code == 503]
+    assert {answer.status_code for answer in crowd} == {503, 504}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert f'refusals_total{{model="cars-transfer",reason="late"}} {len(refused)}.0' in text
+    assert 'batch_pictures_sum{model="cars-transfer"} 0.0' in text  # nothing of it was computed
