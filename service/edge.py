@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from service import metrics, request
 from service.errors import PROBLEM_JSON, Failed, NotReady, Problem, problem_response
-from service.intake import ClientGone, Form, Head, read_form, read_pictures
+from service.intake import ClientGone, Head, read_form, read_pictures
 from service.tracing import Trace
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,20 @@ class Edge:
         glimpse = bentoml.get_current_service()
         forms = read_pictures(head, receive, glimpse.settings.max_batch_bytes)
         first = await anext(forms)
-        pictures = _pictures(first, forms)
-        return _json(await self._calls[scope["path"]](glimpse, pictures, first.model))
+        complete = asyncio.Event()
+
+        async def pictures() -> AsyncIterator[bytes]:
+            yield first.image
+            async for form in forms:
+                yield form.image
+            complete.set()
+
+        async def receive_after() -> Message:
+            await complete.wait()  # until then it is the reading of the form that hears of a hang-up
+            return await receive()
+
+        work = self._calls[scope["path"]](glimpse, pictures(), first.model)
+        return _json(await unless_gone(receive_after, work))
 
     async def _models(self, scope: Scope, head: Head, receive: Receive) -> Response:
         models = bentoml.get_current_service().catalog.describe()
@@ -170,12 +182,6 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Re
         raise
     finally:
         watching.cancel()
-
-
-async def _pictures(first: Form, rest: AsyncIterator[Form]) -> AsyncIterator[bytes]:
-    yield first.image
-    async for form in rest:
-        yield form.image
 
 
 def _json(answer: BaseModel) -> Response:

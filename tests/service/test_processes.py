@@ -190,6 +190,31 @@ def test_a_client_that_hangs_up_is_not_computed(tmp_path):
     assert computed + gone <= 30 + 1
 
 
+def test_a_client_that_hangs_up_on_a_batch_is_not_computed(tmp_path):
+    photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
+    part = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.jpg"\r\n\r\n%s\r\n' % photo
+    body = 60 * part + b"--x--\r\n"
+    with serving(ZOO, tmp_path / "log", decoders="1") as url:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+        head = (
+            "POST /price/batch HTTP/1.1", f"Host: {host}", "Content-Type: multipart/form-data; boundary=x",
+            f"Content-Length: {len(body)}", "", "",
+        )  # fmt: skip
+        with socket.create_connection((host, port), timeout=10) as connection:
+            connection.sendall("\r\n".join(head).encode() + body)
+        until = time.monotonic() + 20
+        idle, gone = False, 0.0
+        while not (idle and gone) and time.monotonic() < until:
+            text = httpx.get(f"{url}/metrics").text
+            idle = 'glimpse_queue_pictures{model="cars-transfer"} 0.0' in text
+            gone = float(re.findall(r'refusals_total\{model="cars-transfer",reason="gone"\} (\S+)', text)[0])
+            time.sleep(0.05)
+        computed = float(re.findall(r'batch_pictures_sum\{model="cars-transfer"\} (\S+)', text)[0])
+    assert idle
+    assert gone > 10
+    assert computed < 50
+
+
 def test_what_cannot_be_answered_in_time_is_refused_or_dropped(tmp_path):
     """With a deadline that no photo can meet: 504 where it was let in, 503 where it was plain at once."""
     photo = pictures.encoded(pictures.landscape(2000, 1500), "JPEG")
