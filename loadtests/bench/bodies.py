@@ -1,0 +1,56 @@
+"""What travels: pictures as each server wants them in a request's body."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loadtests.pictures import Upload
+
+BOUNDARY = "----glimpse-bench-boundary"
+
+
+@dataclass(frozen=True)
+class Body:
+    content: bytes
+    content_type: str
+
+
+Encode = Callable[[Upload], Body]
+
+
+def form(upload: Upload) -> Body:
+    """A multipart form with the field `image`."""
+    return _form("image", [upload])
+
+
+def forms(uploads: Sequence[Upload]) -> Body:
+    """A multipart form with the field `images`, once for each picture."""
+    return _form("images", uploads)
+
+
+def bare(upload: Upload) -> Body:
+    """The file itself, under its own type."""
+    return Body(upload.content, upload.content_type)
+
+
+def tensor(upload: Upload) -> Body:
+    """A V2 inference request: the file in base64 as a BYTES tensor, as MLServer's documentation has it."""
+    content = {
+        "inputs": [{
+            "name": "image", "shape": [1, 1], "datatype": "BYTES", "parameters": {"content_type": "base64"},
+            "data": [base64.b64encode(upload.content).decode()],
+        }]
+    }  # fmt: skip
+    return Body(json.dumps(content).encode(), "application/json")
+
+
+def _form(field: str, uploads: Sequence[Upload]) -> Body:
+    parts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{upload.name}"\r\n'
+        f"Content-Type: {upload.content_type}\r\n\r\n".encode()
+        + upload.content
+        + b"\r\n"
+        for upload in uploads
+    ]
+    return Body(b"".join(parts) + f"--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}")

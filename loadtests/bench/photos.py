@@ -1,0 +1,31 @@
+"""Photos of 12 megapixels, as a phone takes them."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from loadtests import pictures
+from loadtests.pictures import Upload
+
+SIZE = (4000, 3000)
+GRAIN = 6.0
+"""Standard deviation of the sensor's noise, of 255: with quality 90 it makes files of 3 to 4 MB."""
+
+
+def twelve_megapixels(count: int) -> list[Upload]:
+    """The cars of loadtests.pictures, photos where there are any, enlarged and given a sensor's grain."""
+    cars = pictures.cars()
+    chosen = cars[:: max(len(cars) // count, 1)][:count]
+    # The same grain for all: drawing 36 million numbers takes longer than all the rest.
+    grain = np.random.default_rng(0).normal(0, GRAIN, (SIZE[1], SIZE[0], 1)).astype(np.float32)
+    return [_enlarged(car, grain) for car in chosen]
+
+
+def _enlarged(car: Upload, grain: np.ndarray) -> Upload:
+    with Image.open(io.BytesIO(car.content)) as image:
+        large = ImageOps.fit(image.convert("RGB"), SIZE, Image.Resampling.BICUBIC)
+    noisy = np.clip(np.asarray(large, np.float32) + grain, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noisy).save(buffer, "JPEG", quality=90)
+    return Upload(f"large-{car.name}", buffer.getvalue(), "image/jpeg")

@@ -1,0 +1,27 @@
+-- Posts the files named after `--` in turn; the argument before them is their Content-Type.
+-- Prints one line of JSON at the end, latencies in microseconds.
+
+local requests, sent = {}, 0
+
+function init(args)
+  local headers = { ["Content-Type"] = args[1] }
+  for position = 2, #args do
+    local file = assert(io.open(args[position], "rb"))
+    requests[position - 1] = wrk.format("POST", nil, headers, file:read("*a"))
+    file:close()
+  end
+end
+
+function request()
+  sent = sent + 1
+  return requests[(sent - 1) % #requests + 1]
+end
+
+function done(summary, latency, _)
+  local errors = summary.errors
+  io.write(string.format(
+    '{"requests": %d, "duration": %d, "p50": %d, "p99": %d, "status": %d, "socket": %d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout
+  ))
+end
