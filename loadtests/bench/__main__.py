@@ -73,7 +73,7 @@ def _measured(
 
         for sample in rounds.samples(plan, Watcher(begins, errors.append), logs, Path(scratch)):
             samples.append(sample)
-            console.print(_line(sample), highlight=False)
+            console.print(_line(sample), highlight=False, soft_wrap=True)
             written = {"machine": facts, "samples": [dataclasses.asdict(one) for one in samples]}
             raw.write_text(json.dumps(written, indent=1))
     return samples, errors
