@@ -58,12 +58,12 @@ def test_wrk_counts_only_good_answers_as_throughput():
     assert result.failures == 103
 
 
-def test_h2load_is_read_without_its_first_second():
-    # Microseconds: sent at, status, took. The first second is for opening connections.
-    sent = [(0, 200, 5_000), (500_000, 503, 900_000)]
-    sent += [(1_000_000 + 10_000 * index, 200, 40_000) for index in range(90)]
-    sent += [(1_000_000 + 10_000 * index, 503, 2_000) for index in range(10)]
-    sent += [(1_500_000, 504, 10_000), (1_600_000, -1, 10_000), (1_990_000, 200, 500_000)]
+def test_h2load_is_read_without_its_first_period():
+    # Microseconds: sent at, status, took. The first period is for opening connections.
+    sent = [(0, 200, 5_000), (1_500_000, 503, 400_000)]
+    sent += [(2_000_000 + 10_000 * index, 200, 40_000) for index in range(90)]
+    sent += [(2_000_000 + 10_000 * index, 503, 2_000) for index in range(10)]
+    sent += [(2_500_000, 504, 10_000), (2_600_000, -1, 10_000), (2_990_000, 200, 500_000)]
     result = parse_h2load("".join(f"{start}\t{status}\t{took}\n" for start, status, took in sent), seconds=1)
 
     assert result.sent_per_s == 103

@@ -22,6 +22,10 @@ ANSWER_WITHIN = 30
 """Seconds; a request that takes longer has failed."""
 
 
+PERIOD = 2
+"""Seconds from one request of a connection to its next, in the open loop."""
+
+
 class GeneratorError(Exception):
     """A generator is not there or did not run; the message says what to do."""
 
@@ -85,21 +89,22 @@ def parse_wrk(said: str) -> Closed:
 
 
 def open_loop(url: str, body: Body, rate: float, seconds: int, scratch: Path) -> Open:
-    """Post the body `rate` times a second, over as many connections as requests in two seconds: the loop is
-    open for answers that take up to two seconds.
+    """Post the body `rate` times a second, over as many connections as requests in a period: the loop is open
+    for answers that take up to a period.
 
-    The connections are opened evenly over the first second, which is not measured.
+    The connections are opened evenly over the first period, which is not measured: opened in half of it, they
+    would all send in that half of every period.
     """
     require("h2load", "nghttp2-client")
     (file,) = _write([body], scratch)
     log = scratch / "h2load.log"
     log.unlink(missing_ok=True)  # h2load adds to a log that is there
-    connections = max(round(2 * rate), 1)
+    connections = max(round(PERIOD * rate), 1)
     pace = rate / connections
     _run([
         "h2load", "--h1", "--threads", "1", "--clients", str(connections), "--rps", f"{pace:.6f}",
-        "--requests", str(connections * math.ceil(pace * (seconds + 1))),
-        "--rate", str(max(connections // 100, 1)), "--rate-period", "10ms",
+        "--requests", str(connections * (1 + math.ceil(pace * seconds))),
+        "--rate", str(max(connections // 100, 1)), "--rate-period", f"{1000 * PERIOD // 100}ms",
         "--connection-inactivity-timeout", f"{ANSWER_WITHIN}s", "--data", file,
         "--header", f"content-type: {body.content_type}", "--log-file", log, url,
     ])  # fmt: skip
@@ -109,12 +114,12 @@ def open_loop(url: str, body: Body, rate: float, seconds: int, scratch: Path) ->
 def parse_h2load(log: str, seconds: float) -> Open:
     """log: microseconds of the start, status (-1: none) and microseconds it took, a line for each request.
 
-    Measured are the `seconds` after the first one.
+    Measured are the `seconds` after the first period.
     """
     rows = np.array([line.split()[:3] for line in log.splitlines()], dtype=np.int64).reshape(-1, 3)
     if not len(rows):
         raise GeneratorError("h2load got no answer at all.")
-    begins = rows[:, 0].min() + 1_000_000
+    begins = rows[:, 0].min() + PERIOD * 1_000_000
     until = begins + round(seconds * 1e6)
     sent = rows[(rows[:, 0] >= begins) & (rows[:, 0] < until)]
     answered = rows[(rows[:, 1] == 200) & (rows[:, 0] + rows[:, 2] >= begins)]
