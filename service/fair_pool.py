@@ -65,9 +65,7 @@ class FairPool:
     """Threads and the lanes that share them. Lives on one event loop."""
 
     def __init__(self, threads: int) -> None:
-        # One chunk more than threads: a thread that ends one has the next at hand, and does not wait until
-        # the event loop has read the answers of the last and the requests that came meanwhile.
-        self._free = threads + 1
+        self._free = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._lanes: list[Lane[object]] = []
         self._will_dispatch = False
