@@ -47,9 +47,9 @@ class Settings(BaseSettings):
     """Who cannot be answered within this is refused, 503 with Retry-After; a picture that has waited this
     long all the same is answered 504 and not computed any more."""
 
-    decoders: Positive = min(max((os.cpu_count() or 1) - 1, 1), 4)
-    """Threads that decode pictures and apply views. One core is left to the models; and as a view is half
-    Python, more threads than a few only take its lock from each other: more workers help then."""
+    decoders: Positive = min(os.cpu_count() or 1, 4)
+    """Threads that decode pictures and apply views; small pictures take one less. As a view is half Python,
+    more threads than a few only take its lock from each other: more workers help then."""
 
     workers: Positive = 1
     """Processes that answer on the one port, each with its own copy of the models."""

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.batching import QueueTimeout
-from service.fair_pool import CHUNK_BYTES, CHUNK_ITEMS, FairPool
+from service.fair_pool import CHUNK_BYTES, CHUNK_ITEMS, SMALL, FairPool
 
 PATIENCE = 10.0
+LARGE = bytes(SMALL + 1)
 
 
 def soon() -> float:
@@ -102,7 +103,7 @@ def test_one_bad_item_spoils_only_itself():
     assert isinstance(bad, ZeroDivisionError)
 
 
-def test_a_burst_is_shared_by_all_threads():
+def test_large_items_of_a_burst_are_shared_by_all_threads():
     threads: set[int] = set()
     meet = threading.Barrier(2)
 
@@ -113,10 +114,37 @@ def test_a_burst_is_shared_by_all_threads():
 
     async def scenario():
         lane = FairPool(2).lane(work)
-        await asyncio.gather(*(lane.run(b"x", soon()) for _ in range(4)))
+        await asyncio.gather(*(lane.run(LARGE, soon()) for _ in range(4)))
 
     asyncio.run(scenario())
     assert len(threads) == 2
+
+
+def test_small_items_leave_one_thread_to_large_ones():
+    """Two small chunks never run at once on two threads; a large item runs beside one."""
+    running: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    lock = threading.Lock()
+
+    def work(item: bytes) -> None:
+        kind = "large" if len(item) > SMALL else "small"
+        with lock:
+            running.append(kind)
+            seen.add(tuple(sorted(running)))
+        time.sleep(0.005)
+        with lock:
+            running.remove(kind)
+
+    async def scenario():
+        pool = FairPool(2)
+        digits, photos = pool.lane(work), pool.lane(work)
+        await asyncio.gather(
+            *(digits.run(b"x", soon()) for _ in range(40)), *(photos.run(LARGE, soon()) for _ in range(10))
+        )
+
+    asyncio.run(scenario())
+    assert ("small", "small") not in seen
+    assert ("large", "small") in seen
 
 
 def test_who_has_gone_or_waited_too_long_costs_nothing():
@@ -140,7 +168,7 @@ def test_who_has_gone_or_waited_too_long_costs_nothing():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, CHUNK_BYTES)), max_size=60),
+    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2 * CHUNK_BYTES)), max_size=60),
     threads=st.integers(1, 3),
 )
 def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
