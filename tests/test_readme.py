@@ -28,7 +28,11 @@ def test_curl_lines_work(server, command):
     arguments = shlex.split(command.replace("localhost:3000", server))
     done = subprocess.run([*arguments, "-sS", "--fail"], cwd=REPO, capture_output=True, text=True, check=True)
 
-    if "classify" in command:
+    if "batch" in command:
+        answers = json.loads(done.stdout)["answers"]
+        assert len(answers) == 2
+        assert answers[0]["label"] == "7"
+    elif "classify" in command:
         assert json.loads(done.stdout)["label"] == "7"
 
 
