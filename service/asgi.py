@@ -8,8 +8,8 @@ from service.tracing import open_trace
 
 
 def create() -> Edge:
-    """The edge around BentoML's application: what the edge answers never enters BentoML's middleware,
-    which costs as much as all of ours (docs/log.md)."""
+    """The edge around BentoML's application: what the edge answers never enters BentoML's middleware
+    (docs/decisions/0011)."""
     settings = Settings()
     logs.configure(settings.log_format)
     app = Glimpse.to_asgi()  # type: ignore[attr-defined]  # a Service, not a class

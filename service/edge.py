@@ -99,9 +99,8 @@ class Edge:
             log.exception("%s failed", scope["path"])
             detail = f"The server could not answer; quote request {request_id} to its operator."
             response = Failed(detail).response(request_id)
+        response.raw_headers.extend(_about(request_id))
         total = request.total()
-        response.raw_headers.append((b"x-request-id", request_id.encode()))
-        response.raw_headers.append((b"server-timing", request.server_timing(total).encode()))
         path, status = scope["path"], response.status_code
         metrics.REQUESTS.labels(path, status).inc()
         await response(scope, receive, send)
@@ -214,16 +213,22 @@ def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
                 detail = DETAILS.get(status, status.description) or status.phrase
                 allow = {"Allow": headers[b"allow"].decode()} if b"allow" in headers else None
                 problem = problem_response(status, status.phrase, detail, request_id, allow)
-                problem.headers["X-Request-ID"] = request_id
+                problem.raw_headers.extend(_about(request_id))
                 return
             if b"x-request-id" not in headers:
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *_about(request_id)]
         if problem is None:
             await send(message)
         elif not message.get("more_body", False):
             await problem(scope, _nothing, send)
 
     return wrapped
+
+
+def _about(request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer has."""
+    timing = request.server_timing(request.total())
+    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode())]
 
 
 async def _nothing() -> Message:

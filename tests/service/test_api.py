@@ -249,7 +249,9 @@ def test_server_timing_names_the_stages(server):
     assert sum(stages.values()) - stages["total"] <= stages["total"] + 0.05  # each rounded to 0.01 ms
 
 
-@pytest.mark.parametrize("path", ["/models", "/metrics", "/classify", "/"])
+@pytest.mark.parametrize(
+    "path", ["/models", "/metrics", "/classify", "/", "/readyz", "/docs.json", "/nothing"]
+)
 def test_server_timing_is_on_every_answer(server, path):
     assert "total;dur=" in CLIENT.get(server + path).headers["server-timing"]
 
