@@ -74,7 +74,7 @@ class FairPool:
     """Threads and the lanes that share them. Lives on one event loop.
 
     Small items take all threads but one, where there are more: on two cores one thread decodes a tenth more
-    digits per second than two (docs/log.md). Large ones, which decode without the interpreter's lock, take all.
+    digits per second than two (docs/log.md). Large ones, which decode without the lock, take all.
     """
 
     def __init__(self, threads: int) -> None:

@@ -5,13 +5,14 @@ these methods is service/edge.py.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import bentoml
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from models.card import Answers
 from models.zoo import ZooError
 from service import catalog, request
 from service.answers import (
@@ -122,11 +123,7 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.classifier(model)
-
-        async def answer(image: bytes) -> Any:
-            return class_facts(engine.card, await engine.answer(image))
-
-        return ClassAnswers(answers=await answer_each(images, answer), **_source(engine.card))
+        return ClassAnswers(answers=await _each(images, engine, class_facts), **_source(engine.card))
 
     @bentoml.api(route="/price/batch", input_spec=PicturesForm)
     async def price_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> PriceAnswers:
@@ -135,11 +132,14 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.regressor(model)
+        return PriceAnswers(answers=await _each(images, engine, price_facts), **_source(engine.card))
 
-        async def answer(image: bytes) -> Any:
-            return price_facts(engine.card, await engine.answer(image))
 
-        return PriceAnswers(answers=await answer_each(images, answer), **_source(engine.card))
+async def _each(images: AsyncIterator[bytes], engine: Any, facts: Callable[[Any, Answers], Any]) -> list[Any]:
+    async def answer(image: bytes) -> Any:
+        return facts(engine.card, await engine.answer(image))
+
+    return await answer_each(images, answer)
 
 
 def _source(card: Any) -> dict[str, str]:

@@ -7,17 +7,27 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 import os
 import time
 from collections.abc import Mapping
-from typing import Protocol
+
+from opentelemetry.propagate import extract
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-class Trace(Protocol):
-    """Notes one answered request.
+class Trace:
+    """Sends the spans of answered requests, in the background."""
 
-    headers: of the request; a traceparent among them makes these spans part of the client's trace.
-    stages, total: seconds. The request has just ended.
-    """
+    def __init__(self) -> None:
+        # Only where an endpoint is set: nothing else needs them.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        name = os.environ.get("OTEL_SERVICE_NAME", "glimpse")
+        provider = TracerProvider(resource=Resource.create({"service.name": name}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = provider.get_tracer("glimpse")
 
     def __call__(
         self,
@@ -27,33 +37,12 @@ class Trace(Protocol):
         headers: Mapping[bytes, bytes],
         stages: Mapping[str, float],
         total: float,
-    ) -> None: ...
-
-
-def open_trace() -> Trace | None:
-    """None where no endpoint is set: nothing is imported then, and nothing measured."""
-    if not any(os.environ.get(name) for name in ENDPOINTS):
-        return None
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.propagate import extract
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
-
-    name = os.environ.get("OTEL_SERVICE_NAME", "glimpse")
-    provider = TracerProvider(resource=Resource.create({"service.name": name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    tracer = provider.get_tracer("glimpse")
-
-    def trace(
-        call: str,
-        status: int,
-        request_id: str,
-        headers: Mapping[bytes, bytes],
-        stages: Mapping[str, float],
-        total: float,
     ) -> None:
+        """Note one request that has just ended.
+
+        headers: of the request; a traceparent among them makes these spans part of the client's trace.
+        stages, total: seconds.
+        """
         end = time.time_ns()
         at = end - round(1e9 * total)
         parent = extract({name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()})
@@ -63,16 +52,19 @@ def open_trace() -> Trace | None:
             "http.response.status_code": status,
             "glimpse.request_id": request_id,
         }
-        span = tracer.start_span(f"POST {call}", parent, SpanKind.SERVER, attributes, start_time=at)
+        span = self._tracer.start_span(f"POST {call}", parent, SpanKind.SERVER, attributes, start_time=at)
         if status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         inside = set_span_in_context(span)
         # Known are their lengths, not their beginnings: they are laid end to end, which they were but for the
         # moments between them.
         for stage, seconds in stages.items():
-            child = tracer.start_span(stage, inside, start_time=at)
+            child = self._tracer.start_span(stage, inside, start_time=at)
             at += round(1e9 * seconds)
             child.end(at)
         span.end(end)
 
-    return trace
+
+def open_trace() -> Trace | None:
+    """None where no endpoint is set."""
+    return Trace() if any(os.environ.get(name) for name in ENDPOINTS) else None
