@@ -6,7 +6,9 @@ is bad.
 """
 
 import argparse
+import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +66,9 @@ def _check_in_a_process_of_its_own() -> None:
 
 
 def _serve(host: str, port: int, settings: Settings) -> None:
+    # uvicorn raises the signal that ended it once more when all is answered; by default that is a death of
+    # exit code -15.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "service.asgi:create",
         factory=True,
@@ -73,7 +78,11 @@ def _serve(host: str, port: int, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here asks for the client's address
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        http="service.connection:Connection",
+        lifespan="on",
+        timeout_graceful_shutdown=math.ceil(settings.deadline_ms / 1000) + 5,
     )
 
 

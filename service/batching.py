@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -18,6 +18,10 @@ Answer = TypeVar("Answer")
 
 class QueueTimeout(Exception):
     """The item waited past its deadline and was dropped before it cost anything."""
+
+
+class BatchTimeout(Exception):
+    """The item's batch ran longer than a batch may; whether it ever ends nobody can know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,41 @@ class Waiting(Generic[Item, Answer]):
         return True
 
 
+@dataclass(slots=True)
+class Running(Generic[Item, Answer]):
+    """A batch, since `started`. timer: when patience with it ends. replaced: another runs in its place."""
+
+    batch: list[Waiting[Item, Answer]]
+    started: float
+    replaced: bool = False
+    timer: asyncio.TimerHandle = field(init=False)
+
+
 class BatchQueue(Generic[Item, Answer]):
     """Runs `run` on up to `max_batch_size` waiting items at a time, first come first served.
 
-    run: called in `executor`; must return one answer per item, in order.
-    in_flight: batches that run at once; the executor needs as many threads.
+    run: called in `executor`; must return one answer per item, in order. An answer that is an Exception
+    is raised for its item.
+    in_flight: batches that run at once. limit: seconds that one may run; then its items fail, and
+    another batch starts in its place as long as fewer than `spare` places were given away so. The
+    executor needs in_flight + spare threads.
     """
 
     def __init__(
         self,
-        run: Callable[[Sequence[Item]], Sequence[Answer]],
+        run: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
         executor: Executor,
         max_batch_size: int,
         in_flight: int = 1,
+        limit: float = 3600,
+        spare: int = 0,
     ) -> None:
         self._run = run
         self._executor = executor
         self._max_batch_size = max_batch_size
+        self._limit = limit
         self._free = in_flight
+        self._spare = spare
         self._waiting: deque[Waiting[Item, Answer]] = deque()
         self._will_start = False
 
@@ -80,7 +101,7 @@ class BatchQueue(Generic[Item, Answer]):
         """Wait for the item's turn and its answer.
 
         deadline: in seconds of time.perf_counter(); a batch that started before it is waited for.
-        Raises QueueTimeout, or what `run` raised for the item's batch.
+        Raises QueueTimeout, BatchTimeout, or what `run` raised for the item or its batch.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Served[Answer]] = loop.create_future()
@@ -108,11 +129,12 @@ class BatchQueue(Generic[Item, Answer]):
 
     def _begin(self, batch: list[Waiting[Item, Answer]]) -> None:
         loop = asyncio.get_running_loop()
-        started = time.perf_counter()
-        running = self._executor.submit(self._answers, [waiting.item for waiting in batch])
-        running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, batch, started, done))
+        running = Running(batch, time.perf_counter())
+        running.timer = loop.call_later(self._limit, self._give_up, running)
+        future = self._executor.submit(self._answers, [waiting.item for waiting in batch])
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, running, done))
 
-    def _answers(self, items: list[Item]) -> Sequence[Answer]:
+    def _answers(self, items: list[Item]) -> Sequence[Answer | Exception]:
         answers = self._run(items)
         if len(answers) != len(items):
             raise RuntimeError(
@@ -121,18 +143,32 @@ class BatchQueue(Generic[Item, Answer]):
             )
         return answers
 
-    def _end(
-        self, batch: list[Waiting[Item, Answer]], started: float, done: Future[Sequence[Answer]]
-    ) -> None:
-        self._free += 1
+    def _give_up(self, running: Running[Item, Answer]) -> None:
+        """A thread cannot be stopped; its place can be given to another."""
+        for waiting in running.batch:
+            if not waiting.future.done():
+                waiting.future.set_exception(BatchTimeout(f"ran longer than {self._limit:g} s"))
+        if self._spare:
+            self._spare -= 1
+            self._free += 1
+            running.replaced = True
+            self._start()
+
+    def _end(self, running: Running[Item, Answer], done: Future[Sequence[Answer | Exception]]) -> None:
+        running.timer.cancel()
+        if running.replaced:
+            self._spare += 1
+        else:
+            self._free += 1
+        batch, started = running.batch, running.started
         ran = time.perf_counter() - started
         error = done.exception()
-        for place, waiting in enumerate(batch):
+        answers = [error] * len(batch) if error else done.result()
+        for waiting, answer in zip(batch, answers, strict=True):
             if waiting.future.done():
                 continue
-            if error is not None:
-                waiting.future.set_exception(error)
+            if isinstance(answer, BaseException):
+                waiting.future.set_exception(answer)
             else:
-                answer = done.result()[place]
                 waiting.future.set_result(Served(answer, started - waiting.since, ran, len(batch)))
         self._start()

@@ -74,6 +74,12 @@ class Catalog:
         """The named regressor, or the default. Raises UnknownModel, listing what there is."""
         return _chosen("regressor", name, self._default_regressor, self._regressors)
 
+    @property
+    def trouble(self) -> str:
+        """Why a model does not answer any more; empty while all do."""
+        engines: list[Engine[Any]] = [*self._classifiers.values(), *self._regressors.values()]
+        return next((engine.watchdog.reason for engine in engines if engine.watchdog.reason), "")
+
     def describe(self) -> list[dict[str, Any]]:
         """The cards as GET /models shows them: every fact but the golden pictures."""
         defaults = (self._default_classifier, self._default_regressor)

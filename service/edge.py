@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,15 @@ from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 
 from service import metrics, request
-from service.errors import PROBLEM_JSON, Failed, NotReady, Problem, problem_response
+from service.errors import (
+    PROBLEM_JSON,
+    Failed,
+    NotReady,
+    Overloaded,
+    Problem,
+    Unauthorised,
+    problem_response,
+)
 from service.intake import ClientGone, Head, read_form, read_pictures
 from service.tracing import Trace
 
@@ -39,9 +48,13 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-cache",  # a new release must not meet an old script
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+OPEN_TO_ALL = frozenset({*PAGE_FILES, "/livez", "/readyz", "/healthz"})
+"""What needs no API key where keys are set: the page, which asks for one, and the probes."""
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 GONE = 499
 """The status that is counted where the client hung up; nobody reads it."""
@@ -57,7 +70,8 @@ class Edge:
     """Routes of the service that BentoML does not answer.
 
     service: its APIs are the calls that carry pictures; they are called on its running instance.
-    log_requests: a log line for each request. trace: called with each answered call.
+    log_requests: a log line for each request. trace: called with each answered call. beside: entered before
+    the first request and left after the last.
     """
 
     def __init__(
@@ -66,8 +80,10 @@ class Edge:
         service: bentoml.Service[Any],
         log_requests: bool = False,
         trace: Trace | None = None,
+        beside: AbstractAsyncContextManager[None] | None = None,
     ) -> None:
         self._app = app
+        self._beside = beside or nullcontext()
         self._log_requests = log_requests
         self._trace = trace
         # The plain functions: a bound method would go through HTTP once more.
@@ -80,11 +96,12 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            async with self._beside:  # the one call of type lifespan, which lasts as long as the process
+                await self._app(scope, receive, send)
             return
         head = Head(dict(scope["headers"]), scope["query_string"])
         request_id = request.begin(head.headers.get(b"x-request-id", b"").decode("latin-1"))
-        handler = self._handler(scope)
+        handler = self._handler(scope, head)
         if handler is None:
             await self._app(scope, receive, _with_problems(send, scope, request_id))
             return
@@ -95,6 +112,9 @@ class Edge:
             response = Response(status_code=GONE)
         except Problem as problem:
             response = problem.response(request_id)
+        except MemoryError:
+            log.error("%s: out of memory", scope["path"])
+            response = Overloaded("The server is out of memory; try again shortly.").response(request_id)
         except Exception:
             log.exception("%s failed", scope["path"])
             detail = f"The server could not answer; quote request {request_id} to its operator."
@@ -109,31 +129,36 @@ class Edge:
         if self._trace and path in self._posts:
             self._trace(path, status, request_id, head.headers, request.stages(), total)
 
-    def _handler(self, scope: Scope) -> Handler | None:
+    def _handler(self, scope: Scope, head: Head) -> Handler | None:
         path, method = scope["path"], scope["method"]
+        if path not in OPEN_TO_ALL and not bentoml.get_current_service().access.admits(head.headers):
+            return _unauthorised
         if path in self._posts:
             return self._posts[path] if method == "POST" else _only("POST")
         if path in self._gets:
             return self._gets[path] if method in ("GET", "HEAD") else _only("GET, HEAD")
-        if path == "/readyz" and bentoml.get_current_service().reason:
+        if path == "/readyz" and bentoml.get_current_service().why_not_ready:
             return _not_ready
         return None
 
     async def _one(self, scope: Scope, head: Head, receive: Receive) -> Response:
         glimpse = bentoml.get_current_service()
-        form = await read_form(head, receive, glimpse.settings.max_upload_bytes)
-        call = self._calls[scope["path"]]
-        return _json(await unless_gone(receive, call(glimpse, form.image, form.model)))
+        glimpse.access.charge(head.headers, _address(scope))
+        with glimpse.room.share(glimpse.settings.max_upload_bytes) as share:
+            form = await read_form(head, receive, share)
+            call = self._calls[scope["path"]]
+            return _json(await unless_gone(receive, call(glimpse, form.image, form.model)))
 
     async def _many(self, scope: Scope, head: Head, receive: Receive) -> Response:
         glimpse = bentoml.get_current_service()
-        forms = read_pictures(head, receive, glimpse.settings.max_batch_bytes)
-        first = await anext(forms)
+        address = _address(scope)
+        glimpse.access.charge(head.headers, address)
         complete = asyncio.Event()
 
         async def pictures() -> AsyncIterator[bytes]:
             yield first.image
             async for form in forms:
+                glimpse.access.owe(head.headers, address)
                 yield form.image
             complete.set()
 
@@ -141,8 +166,11 @@ class Edge:
             await complete.wait()  # until then it is the reading of the form that hears of a hang-up
             return await receive()
 
-        work = self._calls[scope["path"]](glimpse, pictures(), first.model)
-        return _json(await unless_gone(receive_after, work))
+        with glimpse.room.share(glimpse.settings.max_batch_bytes) as share:
+            forms = read_pictures(head, receive, share, glimpse.settings.max_upload_bytes)
+            first = await anext(forms)
+            work = self._calls[scope["path"]](glimpse, pictures(), first.model)
+            return _json(await unless_gone(receive_after, work))
 
     async def _models(self, scope: Scope, head: Head, receive: Receive) -> Response:
         models = bentoml.get_current_service().catalog.describe()
@@ -188,7 +216,18 @@ def _json(answer: BaseModel) -> Response:
 
 
 async def _not_ready(scope: Scope, head: Head, receive: Receive) -> Response:
-    raise NotReady(bentoml.get_current_service().reason)
+    raise NotReady(bentoml.get_current_service().why_not_ready)
+
+
+async def _unauthorised(scope: Scope, head: Head, receive: Receive) -> Response:
+    raise Unauthorised(
+        "This service asks for a key; send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+    )
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _only(methods: str) -> Handler:
@@ -228,7 +267,7 @@ def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
 def _about(request_id: str) -> list[tuple[bytes, bytes]]:
     """The headers that every answer has."""
     timing = request.server_timing(request.total())
-    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode())]
+    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
 
 
 async def _nothing() -> Message:

@@ -16,19 +16,27 @@ from models.views import Pixels
 from models.zoo import Model
 from service import request
 from service.admission import Admission, Refused
-from service.batching import BatchQueue, QueueTimeout
+from service.batching import BatchQueue, BatchTimeout, QueueTimeout
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.fair_pool import FairPool
 from service.metrics import ModelMetrics
 from service.session import batch_size
 from service.settings import Settings
+from service.watchdog import Watchdog
 
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
+
+SPARE = 4
+"""Batches of one model that may hang before no other runs in their place."""
 
 WHY_REFUSED = {
     "full": "{} has all the work it can take; try again in {} s.",
     "late": "{} could not answer in time; try again in {} s.",
 }
+
+
+class NotFinite(Exception):
+    """The model returned values that are no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,15 @@ class Engine(Generic[CardT]):
         self._lane = pool.lane(self._prepare)
         self._queue: BatchQueue[Pixels, Answers] = BatchQueue(
             self._run,
-            ThreadPoolExecutor(in_flight, thread_name_prefix=card.name),
+            ThreadPoolExecutor(in_flight + SPARE, thread_name_prefix=card.name),
             batch_size(card.view.shape, settings.max_batch_size),
             in_flight,
+            settings.batch_seconds,
+            SPARE,
         )
         self._metrics = ModelMetrics(card.name)
+        self._golden = card.golden.unpack()[0]
+        self.watchdog = Watchdog(card.name, self._probe)
 
     def warm_up(self) -> None:
         """Open and view a picture of each usual kind: the first time, codecs are loaded and tables made."""
@@ -91,6 +103,8 @@ class Engine(Generic[CardT]):
             except QueueTimeout as error:
                 outcome.refused("deadline")
                 raise DeadlinePassed(f"{self.card.name} did not get to this picture in time.") from error
+            except BatchTimeout as error:
+                raise DeadlinePassed(f"{self.card.name} hangs; try again, or ask another model.") from error
             familiar = answer["familiarity"] >= self.card.familiarity_threshold
             outcome.name = "familiar" if familiar else "unfamiliar"
         return answer
@@ -98,7 +112,15 @@ class Engine(Generic[CardT]):
     async def _answer(self, data: bytes) -> Answers:
         deadline = time.perf_counter() + self._deadline
         opened = await self._lane.run(data, deadline)
-        served = await self._queue.submit(opened.answer.pixels, deadline)
+        try:
+            served = await self._queue.submit(opened.answer.pixels, deadline)
+        except QueueTimeout:
+            raise
+        except Exception as error:
+            self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")
+            self.watchdog.failed()
+            raise
+        self.watchdog.succeeded()
         stages = {
             "decode": opened.answer.decode,
             "view": opened.answer.view,
@@ -117,7 +139,18 @@ class Engine(Generic[CardT]):
         decoded = time.perf_counter()
         return _Prepared(view(picture), decoded - start, time.perf_counter() - decoded)
 
-    def _run(self, batch: Sequence[Pixels]) -> list[Answers]:
+    async def _probe(self) -> None:
+        """Ask the model about a golden picture. Raises where it does not answer."""
+        await self._queue.submit(self._golden, time.perf_counter() + self._deadline)
+
+    def _run(self, batch: Sequence[Pixels]) -> list[Answers | Exception]:
         self._metrics.batch(len(batch))
         outputs = self._model(np.stack(batch))
-        return [{name: values[index] for name, values in outputs.items()} for index in range(len(batch))]
+        answers: list[Answers | Exception] = [
+            {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
+        ]
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            for index, answer in enumerate(answers):
+                if not all(np.isfinite(values).all() for values in answer.values()):  # type: ignore[union-attr]
+                    answers[index] = NotFinite(f"{self.card.name} returned no numbers for a picture")
+        return answers

@@ -2,10 +2,12 @@
 
 Problem
 ├── Malformed           400  no form, a missing or repeated field
+├── Unauthorised        401  no valid API key
 ├── UnknownModel        404  no such model, or one of another task
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format we open
 ├── BrokenPicture       422  a picture that will not decode
+├── TooMany             429  with Retry-After: more than one client's rate
 ├── Failed              500  our fault, never the sender's
 ├── Overloaded          503  with Retry-After, in seconds
 └── DeadlinePassed      504
@@ -40,6 +42,13 @@ class Malformed(Problem):
     status, title = 400, "Malformed request"
 
 
+class Unauthorised(Problem):
+    status, title = 401, "Unauthorised"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, {"WWW-Authenticate": "Bearer"})
+
+
 class UnknownModel(Problem):
     status, title = 404, "Unknown model"
 
@@ -54,6 +63,13 @@ class UnsupportedPicture(Problem):
 
 class BrokenPicture(Problem):
     status, title = 422, "Broken picture"
+
+
+class TooMany(Problem):
+    status, title = 429, "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail, {"Retry-After": str(retry_after)})
 
 
 class Failed(Problem):

@@ -14,6 +14,7 @@ from python_multipart.multipart import parse_options_header
 
 from service.errors import Malformed, TooLarge
 from service.multipart import FormReader
+from service.room import Share
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -22,6 +23,9 @@ PARTS = 16
 
 BATCH_PICTURES = 256
 """Pictures in one request, at most."""
+
+FIELD = 2**10
+"""Bytes of a field that is no picture, at most."""
 
 
 class ClientGone(Exception):
@@ -55,16 +59,16 @@ class Head:
         return names[0] if names else None
 
 
-async def read_form(head: Head, receive: Receive, max_bytes: int) -> Form:
+async def read_form(head: Head, receive: Receive, share: Share) -> Form:
     """A multipart form with `image` and optionally `model`, or a bare picture with ?model=.
 
-    Raises Malformed, TooLarge or ClientGone.
+    share: takes the body's bytes. Raises Malformed, TooLarge, Overloaded or ClientGone.
     """
-    _bound(head, max_bytes)
+    _bound(head, share)
     content_type, options = head.content_type
-    body = _body(receive, max_bytes)
+    body = _body(receive, share)
     if content_type == b"multipart/form-data":
-        reader = FormReader(options.get(b"boundary", b""), PARTS)
+        reader = FormReader(options.get(b"boundary", b""), PARTS, share.limit)
         named: dict[str, bytes] = {}
         async for chunk in body:
             for part in reader.feed(chunk):
@@ -86,22 +90,25 @@ async def read_form(head: Head, receive: Receive, max_bytes: int) -> Form:
     )
 
 
-async def read_pictures(head: Head, receive: Receive, max_bytes: int) -> AsyncIterator[Form]:
+async def read_pictures(
+    head: Head, receive: Receive, share: Share, picture_bytes: int
+) -> AsyncIterator[Form]:
     """The pictures of a multipart form with `images` repeated, each as soon as all of it is here.
 
     `model` names the model of the pictures behind it; clients put it first, or into ?model=.
-    Raises Malformed, TooLarge or ClientGone, also after some pictures.
+    share: takes the body's bytes. picture_bytes: of one picture, at most.
+    Raises Malformed, TooLarge, Overloaded or ClientGone, also after some pictures.
     """
-    _bound(head, max_bytes)
+    _bound(head, share)
     content_type, options = head.content_type
     if content_type != b"multipart/form-data":
         raise Malformed(
             "Send the pictures as the field `images`, repeated, of a multipart/form-data form"
             " (curl -F images=@one.jpg -F images=@two.jpg)."
         )
-    reader = FormReader(options.get(b"boundary", b""), BATCH_PICTURES + PARTS)
+    reader = FormReader(options.get(b"boundary", b""), BATCH_PICTURES + PARTS, picture_bytes)
     model, count = head.model, 0
-    async for chunk in _body(receive, max_bytes):
+    async for chunk in _body(receive, share):
         for part in reader.feed(chunk):
             if part.name == "model":
                 if count:
@@ -120,36 +127,34 @@ async def read_pictures(head: Head, receive: Receive, max_bytes: int) -> AsyncIt
         )
 
 
-def _bound(head: Head, max_bytes: int) -> None:
+def _bound(head: Head, share: Share) -> None:
     """Refuses a body by its declared length, before any of it has to travel."""
     declared = head.headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
+    if declared.isdigit():
+        share.check(int(declared))
 
 
-async def _body(receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
-    size = 0
+async def _body(receive: Receive, share: Share) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
+        share.take(len(chunk))
         yield chunk
         if not message.get("more_body", False):
             return
 
 
-def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"The request is larger than {max_bytes:,} bytes; send fewer or smaller pictures.")
-
-
 def _text(value: bytes | None) -> str | None:
-    """BentoML's clients send form values as JSON ("digits-cnn", null), everybody else as they are."""
+    """BentoML's clients send form values as JSON ("digits-cnn", null), everybody else as they are.
+
+    Raises Malformed where it is too long to be one.
+    """
     if value is None:
         return None
+    if len(value) > FIELD:
+        raise Malformed(f"A field that is no picture has at most {FIELD:,} bytes; name a model there.")
     text = value.decode("utf-8", "replace").strip()
     if text.startswith('"') or text == "null":
         try:

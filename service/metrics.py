@@ -26,6 +26,18 @@ PICTURES = Counter(
     "glimpse_pictures", "Pictures by what came of them.", ("model", "outcome"), registry=REGISTRY
 )
 REFUSALS = Counter("glimpse_refusals", "Pictures not computed.", ("model", "reason"), registry=REGISTRY)
+ACCESS_REFUSED = Counter(
+    "glimpse_access_refused",
+    "Requests without a valid key, or above their client's rate.",
+    ("reason",),
+    registry=REGISTRY,
+)
+CONNECTIONS_ENDED = Counter(
+    "glimpse_connections_ended",
+    "Connections that we closed: all taken, no HTTP, too slow, head too long.",
+    ("reason",),
+    registry=REGISTRY,
+)
 STAGES = Histogram(
     "glimpse_stage_seconds",
     "Seconds a picture spent in each stage.",
@@ -46,6 +58,16 @@ WAITING = Gauge(
     ("model",),
     registry=REGISTRY,
     multiprocess_mode="livesum",
+)
+HEALTHY = Gauge(
+    "glimpse_model_healthy",
+    "0 while a model fails on a golden picture.",
+    ("model",),
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
+FAILURES = Counter(
+    "glimpse_model_failures", "Pictures a model failed on.", ("model", "reason"), registry=REGISTRY
 )
 DEVICE = Gauge(
     "glimpse_device",
@@ -78,6 +100,7 @@ class ModelMetrics:
         self._stages = {stage: STAGES.labels(model, stage) for stage in STAGE_NAMES}
         self._outcomes = {outcome: PICTURES.labels(model, outcome) for outcome in OUTCOMES}
         self._reasons = {reason: REFUSALS.labels(model, reason) for reason in REASONS}
+        self._failures = {reason: FAILURES.labels(model, reason) for reason in ("error", "hung")}
         self._batches = BATCHES.labels(model)
         self._waiting = WAITING.labels(model)
 
@@ -102,6 +125,9 @@ class ModelMetrics:
             yield
         finally:
             self._waiting.dec()
+
+    def failure(self, reason: str) -> None:
+        self._failures[reason].inc()
 
     def observe(self, stages: Mapping[str, float]) -> None:
         for stage, seconds in stages.items():

@@ -29,10 +29,11 @@ class Part:
 class FormReader:
     """Fed with chunks of a body, yields the parts that are complete.
 
-    boundary: from the Content-Type. parts: how many there may be. Raises Malformed.
+    boundary: from the Content-Type. parts: how many there may be. part_bytes: of one of them, at most.
+    Raises Malformed.
     """
 
-    def __init__(self, boundary: bytes, parts: int) -> None:
+    def __init__(self, boundary: bytes, parts: int, part_bytes: int) -> None:
         if not boundary:
             raise Malformed("The multipart/form-data Content-Type names no boundary; let the client set it.")
         if len(boundary) > BOUNDARY:
@@ -43,10 +44,11 @@ class FormReader:
         self._buffer = bytearray(b"\r\n")
         self._searched = 0
         self._left = parts
+        self._part_bytes = part_bytes
         self._inside = self._ended = False
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
-        """Raises Malformed, or TooLarge where there are more parts than may be."""
+        """Raises Malformed, or TooLarge where there are more or larger parts than may be."""
         if self._ended:
             return  # an epilogue: to be ignored, says RFC 2046
         self._buffer += chunk
@@ -70,6 +72,8 @@ class FormReader:
                 return
             del self._buffer[:after]
             self._searched = 0
+        if len(self._buffer) > self._part_bytes + PART_HEADERS:
+            raise self._too_large()
         # What may be the beginning of a delimiter is looked at again.
         self._searched = max(len(self._buffer) - len(self._delimiter), 0)
 
@@ -87,8 +91,13 @@ class FormReader:
                 f" than {PART_HEADERS:,} bytes of them."
             )
         name = _name(bytes(self._buffer[:headers_end]))
+        if end - headers_end - 4 > self._part_bytes:
+            raise self._too_large()
         with memoryview(self._buffer) as view:
             return Part(name, bytes(view[headers_end + 4 : end]))
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"One picture has at most {self._part_bytes:,} bytes here; send a smaller one.")
 
 
 def _name(headers: bytes) -> str:

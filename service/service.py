@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 from models.card import Answers
 from models.zoo import ZooError
 from service import catalog, request
+from service.access import Access
 from service.answers import (
     ClassAnswer,
     ClassAnswers,
@@ -24,9 +25,11 @@ from service.answers import (
     price_facts,
 )
 from service.catalog import Catalog
+from service.connection import Connection
 from service.edge import Edge
 from service.errors import NotReady
 from service.many import answer_each
+from service.room import Room
 from service.session import DeviceError
 from service.settings import Settings
 
@@ -79,6 +82,10 @@ class Glimpse:
 
     def __init__(self) -> None:
         self.settings = Settings()
+        self.access = Access(
+            [key.get_secret_value() for key in self.settings.api_keys], self.settings.rate_limit
+        )
+        self.room = Room(self.settings.max_held_bytes)
         self.reason = ""
         """Why the service is not ready; empty where it is."""
         try:
@@ -88,6 +95,13 @@ class Glimpse:
             # over and over and hide it.
             log.error("not ready: %s", error)
             self.reason = str(error)
+
+    @property
+    def why_not_ready(self) -> str:
+        """Empty while the service is ready."""
+        if Connection.ending:
+            return "This process is about to end."
+        return self.reason or self._catalog.trouble
 
     @property
     def catalog(self) -> Catalog:

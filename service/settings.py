@@ -4,13 +4,21 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.picture import MAX_PIXELS
 from models.zoo import ZOO
 
 Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _keys(text: object) -> object:
+    return [key.strip() for key in text.split(",") if key.strip()] if isinstance(text, str) else text
+
+
+Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], NoDecode, BeforeValidator(_keys)]
 
 
 class Settings(BaseSettings):
@@ -29,10 +37,33 @@ class Settings(BaseSettings):
     """Who answers where a request names no model; the first of the kind if there is no such file."""
 
     max_upload_bytes: Positive = 32 * 2**20
-    """Of the body of a request with one picture."""
+    """Of one picture, and of the body of a request with one."""
 
     max_batch_bytes: Positive = 256 * 2**20
-    """Of the body of a request with many; never in memory all at once."""
+    """Of the body of a request with many."""
+
+    max_held_bytes: Positive = 512 * 2**20
+    """Of all bodies that are arriving or being answered; what is too much is answered 503."""
+
+    max_connections: Positive = 1000
+    """Open at once; more are answered 503 and closed."""
+
+    head_seconds: Seconds = 10
+    body_seconds: Seconds = 60
+    """How long a client may keep us waiting for a head, and for a body, until it is answered 408."""
+
+    drain_seconds: Annotated[float, Field(ge=0)] = 1
+    """From SIGTERM until connections are refused: the time for load balancers to see that /readyz is 503."""
+
+    api_keys: Keys = ()
+    """Separated by commas, each of 16 characters at least. Any of them opens everything but the page and the
+    probes, which are open to all; none set: all is."""
+
+    rate_limit: Annotated[float, Field(ge=0)] = 0
+    """Pictures per second of one client, ten seconds' worth at once; more are answered 429. 0: any."""
+
+    trusted_proxies: str = ""
+    """Addresses, separated by commas, whose X-Forwarded-For is believed when clients are counted."""
 
     max_pixels: Positive = MAX_PIXELS
     """Of one picture, known from its header before it is decoded."""
@@ -46,6 +77,9 @@ class Settings(BaseSettings):
     deadline_ms: Positive = 10_000
     """Who cannot be answered within this is refused, 503 with Retry-After; a picture that has waited this
     long all the same is answered 504 and not computed any more."""
+
+    batch_seconds: Seconds = 30
+    """How long one run of a model may take; then its pictures are answered 504."""
 
     decoders: Positive = min(os.cpu_count() or 1, 4)
     """Threads that decode pictures and apply views; small pictures take one less. As a view is half Python,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import BatchQueue, QueueTimeout
+from service.batching import BatchQueue, BatchTimeout, QueueTimeout
 
 
 class Doubler:
@@ -41,8 +41,8 @@ class Doubler:
 class Queue(BatchQueue[int, int]):
     """With threads of its own, and deadlines in seconds from now."""
 
-    def __init__(self, run, max_batch_size=4, in_flight=1, patience=10.0) -> None:
-        super().__init__(run, ThreadPoolExecutor(in_flight), max_batch_size, in_flight)
+    def __init__(self, run, max_batch_size=4, in_flight=1, patience=10.0, limit=10.0, spare=0) -> None:
+        super().__init__(run, ThreadPoolExecutor(in_flight + spare), max_batch_size, in_flight, limit, spare)
         self.patience = patience
 
     async def ask(self, item: int):
@@ -157,6 +157,40 @@ def test_two_batches_in_flight_where_a_device_can():
     assert run.most_at_once == 2
 
 
+def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
+    """Two hang, one place is to spare: the third runs in it, the fourth waits until one comes back."""
+
+    async def scenario(run):
+        queue = Queue(lambda items: run(items) if items[0] < 3 else [2 * n for n in items], 1, 1, 10, 0.05, 1)
+        run.go.clear()
+        outcomes = [await asyncio.gather(queue.ask(1), return_exceptions=True)]
+        outcomes.append(await asyncio.gather(queue.ask(3)))  # in the spare place
+        outcomes.append(await asyncio.gather(queue.ask(2), return_exceptions=True))  # takes that too
+        waits = asyncio.create_task(queue.ask(4))
+        await asyncio.sleep(0.1)
+        assert not waits.done()
+        run.go.set()
+        outcomes.append([await waits])
+        return [outcome for [outcome] in outcomes]
+
+    first, third, second, fourth = asyncio.run(scenario(Doubler()))
+
+    assert isinstance(first, BatchTimeout) and isinstance(second, BatchTimeout)
+    assert (third.answer, fourth.answer) == (6, 8)
+
+
+def test_an_answer_that_is_an_exception_is_raised_for_its_item_alone():
+    def halve(items):
+        return [ValueError(f"{item} is odd") if item % 2 else item // 2 for item in items]
+
+    async def scenario():
+        queue = Queue(halve)
+        return await asyncio.gather(*map(queue.ask, (2, 3, 4)), return_exceptions=True)
+
+    two, three, four = asyncio.run(scenario())
+    assert (two.answer, four.answer, str(three)) == (1, 2, "3 is odd")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     fates=st.lists(st.sampled_from(["stay", "leave at once", "leave later", "fail"]), max_size=40),
@@ -180,8 +214,8 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_ba
             if fate == "leave later":
                 task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        assert len(queue) == 0
         assert (await queue.ask(1)).answer == 2  # it still works, whatever happened
+        assert len(queue) == 0  # who left while nothing was free is passed over by whoever comes next
         return outcomes
 
     run = Doubler()

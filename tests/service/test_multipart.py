@@ -12,7 +12,7 @@ from service.multipart import BOUNDARY, PART_HEADERS, FormReader, Part
 
 
 def read(chunks, boundary=b"x", parts=10) -> list[Part]:
-    reader = FormReader(boundary, parts)
+    reader = FormReader(boundary, parts, 2**20)
     found = [part for chunk in chunks for part in reader.feed(chunk)]
     reader.close()
     return found
@@ -115,7 +115,7 @@ def test_boundaries():
     assert read([form([(b"image", b"1")], b"b" * BOUNDARY)], b"b" * BOUNDARY)
     for boundary in (b"", b"b" * (BOUNDARY + 1)):
         with pytest.raises(Malformed, match="boundary"):
-            FormReader(boundary, 1)
+            FormReader(boundary, 1, 2**20)
 
 
 def test_there_are_only_so_many_parts():
