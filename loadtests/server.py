@@ -22,6 +22,7 @@ def serving(models_dir: Path, log: Path, **settings: str) -> Iterator[str]:
         **os.environ,
         "BENTOML_DO_NOT_TRACK": "True",
         "GLIMPSE_MODELS_DIR": str(models_dir),
+        "GLIMPSE_DRAIN_SECONDS": "0",  # nobody's load balancer has to notice
         **{f"GLIMPSE_{name.upper()}": value for name, value in settings.items()},
     }
     with started([SERVING / "python", "-m", "service"], REPO, environment, log) as url:

@@ -52,9 +52,7 @@ class Connection(HttpToolsProtocol):
         _loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # A line in the log for each stranger's broken request would let strangers fill the disk: those are
-        # counted (glimpse_connections_ended_total). Errors of the application still come through.
-        self.logger = log
+        self.logger = log  # silent about what strangers do (service/logs.py)
         self._waited = 0.0
         self._expects = "head"  # or body, or nothing
         self._head = self._unheard = 0

@@ -39,3 +39,5 @@ def configure(form: Literal["text", "json"]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # Its own lines on starting services would come once per process, and say nothing that ours do not.
     logging.getLogger("bentoml").setLevel(logging.WARNING)
+    # A warning for each stranger's broken request would let strangers fill the disk: those are counted.
+    logging.getLogger("service.connection").setLevel(logging.ERROR)

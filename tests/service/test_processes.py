@@ -11,7 +11,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -22,21 +21,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from loadtests.server import REPO, SERVING, free_port, serving
 from models.zoo import ZOO
 from tests import pictures
+from tests.processes import workers_of
 
 PNG = pictures.encoded(pictures.digit(7))
-
-
-def workers_of(url: str) -> list[int]:
-    """The processes that answer on the port of url, the supervisor left out."""
-    port = str(urlsplit(url).port)
-    found = subprocess.run(["pgrep", "-f", f"service --port {port}"], capture_output=True, text=True)
-    supervisor = int(found.stdout.split()[0])
-    children = subprocess.run(["pgrep", "-P", str(supervisor)], capture_output=True, text=True)
-    return [
-        int(pid)
-        for pid in children.stdout.split()
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
 
 
 def classify(url: str, timeout: float = 30) -> httpx.Response:
