@@ -6,6 +6,7 @@ is bad.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import signal
@@ -15,6 +16,7 @@ import tempfile
 
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.supervisors import Multiprocess
 
 from models.zoo import ZooError
 from service import logs
@@ -23,6 +25,9 @@ from service.settings import Settings
 
 
 def main() -> None:
+    # uvicorn raises the signal that ended it once more when all is answered; by default that would be a
+    # death with exit code -15.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models of the zoo.")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
     parser.add_argument("--port", type=int, default=3000)
@@ -66,24 +71,38 @@ def _check_in_a_process_of_its_own() -> None:
 
 
 def _serve(host: str, port: int, settings: Settings) -> None:
-    # uvicorn raises the signal that ended it once more when all is answered; by default that is a death of
-    # exit code -15.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         "service.asgi:create",
         factory=True,
         host=host,
         port=port,
+        http="service.connection:Connection",
+        loop="auto" if sys.platform == "win32" else "service.loop:Loop",
+        lifespan="on",
         workers=settings.workers,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        http="service.connection:Connection",
-        lifespan="on",
         timeout_graceful_shutdown=math.ceil(settings.deadline_ms / 1000) + 5,
     )
+    if settings.workers > 1:
+        _Workers(config, [config.bind_socket()]).run()
+        return
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+class _Workers(Multiprocess):
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        # While the supervisor holds the socket too, the system goes on accepting clients for nobody.
+        for socket in self.sockets:
+            socket.close()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from service.errors import problem_response
 HEAD_BYTES = 64 * 2**10
 """Bytes of a request line with its headers, or of one name, value or chunk extension that never ends."""
 
-LINGER = 0.3
+LINGER = 1.0
 """Seconds that an idle connection stays open when the service ends, for a request that is on its way."""
 
 log = logging.getLogger(__name__)
