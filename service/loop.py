@@ -14,7 +14,9 @@ import uvloop
 
 
 class Loop(uvloop.Loop):
-    async def create_server(self, protocol_factory: Callable[[], Any], **options: Any) -> Any:
+    async def create_server(  # type: ignore[override]  # uvicorn calls it in all of its ways
+        self, protocol_factory: Callable[[], Any], **options: Any
+    ) -> Any:
         server: Any = await super().create_server(protocol_factory, **options)
         close = server.close
 

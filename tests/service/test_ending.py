@@ -70,7 +70,7 @@ class Clients:
 def test_told_to_end_under_load_it_loses_nothing(tmp_path, workers):
     log = tmp_path / "log"
     photo = pictures.encoded(pictures.landscape(1600, 1200), "JPEG")
-    with serving(ZOO, log, workers=str(workers), drain_seconds="0.5") as url:
+    with serving(ZOO, log, workers=str(workers), drain_seconds="2") as url:
         server = server_of(url)
         with httpx.Client(base_url=url) as probe, Clients(url, photo) as clients:
             clients.wait_for("200", 50)

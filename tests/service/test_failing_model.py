@@ -1,59 +1,22 @@
-"""A model that fails while it runs: its batch is answered 500, the log says why, everybody else goes on."""
+"""A model that fails while it runs: its pictures are answered 500 or 504, the log says why, everybody else
+goes on, and only where nothing else helps is the service not ready."""
 
 import json
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from loadtests.server import serving
-from models.picture import open_picture
-from models.zoo import ZOO, open_model
-from tests import pictures
-
-NAME = "digits-linear"
-FINE, FATAL = pictures.encoded(pictures.digit(0)), pictures.encoded(pictures.digit(1))
+from tests.service.trap import FATAL, FINE, NAME, failing, hanging, no_number, trapped
 
 
 @pytest.fixture
 def zoo(tmp_path) -> Path:
-    """digits-linear, with a lookup that has no entry for a one's ink in the middle of the picture.
-
-    Its golden pictures have none there, so the file passes every check.
-    """
-    model = open_model(ZOO / f"{NAME}.onnx")
-    view = model.card.view
-    fine, fatal = (view(open_picture(data, view.shorter_side)) for data in (FINE, FATAL))
-    bad = (fatal > 200) & (fine < 200) & (model.card.golden.unpack().max(0) < 200)
-    row, column, _ = np.argwhere(bad)[0]
-
-    proto = onnx.load(ZOO / f"{NAME}.onnx")
-    graph = proto.graph
-    familiarity = next(output for output in graph.output if output.name == "familiarity")
-    for node in graph.node:
-        node.output[:] = ["was_familiarity" if name == "familiarity" else name for name in node.output]
-    constants = {
-        "starts": np.array([row, column], np.int64),
-        "ends": np.array([row + 1, column + 1], np.int64),
-        "axes": np.array([1, 2], np.int64),
-        "flat": np.array([-1], np.int64),
-        "table": np.zeros(200, np.float32),
-    }
-    for name, values in constants.items():
-        graph.initializer.append(onnx.numpy_helper.from_array(values, f"trap_{name}"))
-    graph.node.extend([
-        helper.make_node("Slice", ["pixels", "trap_starts", "trap_ends", "trap_axes"], ["trap_pixel"]),
-        helper.make_node("Reshape", ["trap_pixel", "trap_flat"], ["trap_value"]),
-        helper.make_node("Cast", ["trap_value"], ["trap_index"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["trap_table", "trap_index"], ["trap_found"]),
-        helper.make_node("Add", ["was_familiarity", "trap_found"], [familiarity.name]),
-    ])  # fmt: skip
-    onnx.save(proto, tmp_path / f"{NAME}.onnx")
-    return tmp_path
+    return trapped(tmp_path, failing())
 
 
 def post(url, image):
@@ -96,3 +59,76 @@ def test_under_load_only_batches_with_the_fatal_picture_fail(zoo, tmp_path):
     # Each of the twenty takes at most three neighbours with it.
     assert fine.count(500) <= 60
     assert fine.count(200) >= 120
+
+
+def test_no_number_is_no_answer(tmp_path):
+    """A NaN is a 500 for its picture alone, in whichever batch it was."""
+    with serving(trapped(tmp_path, no_number()), tmp_path / "log") as url, ThreadPoolExecutor(16) as clients:
+        images = [FATAL if number % 5 == 2 else FINE for number in range(100)]
+        answers = list(clients.map(lambda image: (image, post(url, image).status_code), images))
+        many = httpx.post(
+            f"{url}/classify/batch", files=[("images", image) for image in images[:5]], timeout=30
+        )
+        metrics = httpx.get(f"{url}/metrics").text
+    assert all(status == (500 if image is FATAL else 200) for image, status in answers)
+    assert ["error" in answer for answer in many.json()["answers"]] == [False, False, True, False, False]
+    assert f'glimpse_model_failures_total{{model="{NAME}",reason="error"}} 21.0' in metrics
+
+
+def test_bad_pictures_alone_do_not_make_a_service_unready(zoo, tmp_path):
+    """Whoever sends the same fatal picture over and over: the golden picture is still answered."""
+    log = tmp_path / "log"
+    with serving(zoo, log) as url:
+        for _ in range(12):
+            assert post(url, FATAL).status_code == 500
+            assert httpx.get(f"{url}/readyz").status_code == 200
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
+    assert "asking a golden one" in log.read_text()
+
+
+def test_a_batch_that_hangs_is_a_504_and_the_others_go_on(tmp_path):
+    with serving(trapped(tmp_path, hanging(25_000)), tmp_path / "log", batch_seconds="0.3") as url:
+        with ThreadPoolExecutor(1) as client:
+            hangs = client.submit(post, url, FATAL)
+            time.sleep(0.1)
+            began = time.monotonic()
+            assert post(url, FINE).json()["label"] == "0"
+            assert hangs.result().status_code == 504
+        assert "hangs" in hangs.result().json()["detail"]
+        assert time.monotonic() - began < 20
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        metrics = httpx.get(f"{url}/metrics").text
+    assert f'glimpse_model_failures_total{{model="{NAME}",reason="hung"}} 1.0' in metrics
+
+
+@pytest.mark.slow
+def test_where_every_place_hangs_it_is_not_ready_until_one_comes_back(tmp_path):
+    places = (os.cpu_count() or 1) + 4
+    zoo = trapped(tmp_path, hanging(15_000))
+    with serving(zoo, tmp_path / "log", batch_seconds="0.3", max_batch_size="1", deadline_ms="2000") as url:
+        with ThreadPoolExecutor(places) as clients:
+            statuses = {
+                answer.status_code for answer in clients.map(lambda _: post(url, FATAL), range(places))
+            }
+        assert statuses == {504}
+        until = time.monotonic() + 20
+        while (ready := httpx.get(f"{url}/readyz")).status_code == 200:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert ready.json()["detail"].startswith(f"{NAME} does not answer")
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in httpx.get(f"{url}/metrics").text
+        assert httpx.get(f"{url}/livez").status_code == 200
+        until = time.monotonic() + 60
+        while httpx.get(f"{url}/readyz").status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert post(url, FINE).json()["label"] == "0"
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
+
+
+@pytest.mark.slow
+def test_a_thread_that_never_comes_back_does_not_keep_the_process(tmp_path):
+    with serving(trapped(tmp_path, hanging(10**12)), tmp_path / "log", batch_seconds="0.3") as url:
+        assert post(url, FATAL).status_code == 504
+        began = time.monotonic()
+    assert time.monotonic() - began < 15  # serving waits for its end
