@@ -7,12 +7,16 @@ is bad.
 
 import argparse
 import contextlib
+import errno
+import logging
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import uvicorn
 from pydantic import ValidationError
@@ -22,6 +26,13 @@ from models.zoo import ZooError
 from service import logs
 from service.session import DeviceError
 from service.settings import Settings
+
+METRICS_BYTES = 4 * 2**20
+"""On disk, for the metrics of one worker: several times what they take."""
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a folder of the system, where no other can be written
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -35,11 +46,10 @@ def main() -> None:
     options = parser.parse_args()
     settings = _settings()
     logs.configure(settings.log_format)
+    _find_temporary_folder()
     if settings.workers > 1 and not options.check:
         _check_in_a_process_of_its_own()
-        with tempfile.TemporaryDirectory(prefix="glimpse-metrics-") as folder:
-            # Read by prometheus_client in the workers.
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        with _metrics_of_all(settings.workers):
             _serve(options.host, options.port, settings)
         return
     _open()
@@ -53,6 +63,32 @@ def _settings() -> Settings:
     except ValidationError as error:
         wrong = [f"GLIMPSE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         sys.exit("error: " + "\n       ".join(wrong))
+
+
+def _find_temporary_folder() -> None:
+    """BentoML makes one at its start, empty, and fails with a page of traceback where it cannot."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        if not os.access(SHARED_MEMORY, os.W_OK):
+            sys.exit("error: no folder can be written; mount one on /tmp (--tmpfs /tmp) or set TMPDIR.")
+        os.environ["TMPDIR"] = SHARED_MEMORY  # the workers look there too
+
+
+@contextlib.contextmanager
+def _metrics_of_all(workers: int) -> Iterator[None]:
+    """A folder in which workers sum up their metrics; none where the disk is full or read-only."""
+    with contextlib.ExitStack() as end:
+        try:
+            folder = end.enter_context(tempfile.TemporaryDirectory(prefix="glimpse-metrics-"))
+            if shutil.disk_usage(folder).free < workers * METRICS_BYTES:
+                # Mapped into memory: a page that the disk has no room for would kill the worker.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)
+        except OSError as error:
+            log.warning("Each worker counts for itself, and /metrics shows one of them: %s", error)
+        else:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read by prometheus_client in the workers
+        yield
 
 
 def _open() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
@@ -14,6 +15,9 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from loadtests.server import serving
+from models.zoo import ZOO
 
 pytestmark = pytest.mark.browser
 
@@ -223,3 +227,21 @@ def test_it_fits_a_narrow_screen(page: Page, digit_png: bytes, width: int) -> No
     expect(bars(page)).to_have_count(10)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(headline(page)).to_be_in_viewport()
+
+
+def test_a_locked_service_asks_for_its_key(chromium: Browser, digit_png: bytes, tmp_path: Path) -> None:
+    key = "correct-horse-battery-staple"
+    with serving(ZOO, tmp_path / "log", api_keys=key) as url:
+        page = chromium.new_page(viewport={"width": 1200, "height": 800})
+        page.goto(url)
+        expect(headline(page)).to_have_text("Unauthorised")
+        page.get_by_label("API key").fill("not-the-key-of-this-place")
+        page.get_by_role("button", name="Use it").click()
+        expect(headline(page)).to_have_text("Unauthorised")
+        page.get_by_label("API key").fill(key)
+        page.get_by_label("API key").press("Enter")
+        expect(page.get_by_label("Answered by")).not_to_be_empty()
+        expect(page.get_by_label("API key")).to_be_hidden()
+        choose(page, digit_png)
+        expect(headline(page)).to_have_text("7")
+        page.close()

@@ -30,6 +30,14 @@ const chosenTask = () => document.querySelector("[name=task]:checked").value;
 const chosenModel = () => page.models.find(({ name }) => name === at("model").value);
 const canDraw = () => chosenModel()?.view.recipe === "digit";
 
+// Where the service asks for a key, so does the page; it is forgotten with the tab.
+function useKey() {
+  sessionStorage.setItem("key", at("key").value.trim());
+  at("locked").hidden = true;
+  show({});
+  start();
+}
+
 async function start() {
   const { body, problem } = await exchange("models");
   if (problem) return showProblem(problem);
@@ -142,7 +150,8 @@ async function ask() {
 // {response, body}, or {problem}: the service's own problem+json, or that nothing sensible came.
 async function exchange(path, options) {
   try {
-    const response = await fetch(path, options);
+    const key = sessionStorage.getItem("key");
+    const response = await fetch(path, key ? { ...options, headers: { "X-API-Key": key } } : options);
     const body = await response.json();
     return response.ok ? { response, body } : { problem: body };
   } catch {
@@ -194,9 +203,10 @@ function show({
 
 function showProblem({ title, detail, status, request_id }) {
   // The same picture again helps only where the fault was not in it.
-  const retry = !(status < 500);
+  const retry = !(status < 500) || status === 429;
   const small = request_id ? `request ${request_id}` : "";
   show({ kind: "problem", headline: title, support: detail, retry, small });
+  at("locked").hidden = status !== 401;
 }
 
 // Bars stay the same elements from answer to answer, so that they move instead of blinking.
@@ -235,6 +245,10 @@ on("file", "change", takeChosen);
 on("camera", "change", takeChosen);
 on("tasks", "change", offerModels);
 on("model", "change", useModel);
+on("locked", "submit", (event) => {
+  event.preventDefault();
+  useKey();
+});
 on("again", "click", () => (page.picture ? ask() : start()));
 on("clear", "click", () => {
   wipePad();
