@@ -2,10 +2,12 @@
 
 Problem
 ├── Malformed           400  no form, a missing or repeated field
+├── Forbidden           403  a call that is switched off
 ├── UnknownModel        404  no such model, or one of another task
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format we open
 ├── BrokenPicture       422  a picture that will not decode
+├── ModelRefused        422  a model file that must not be used
 ├── Failed              500  our fault, never the sender's
 ├── Overloaded          503  with Retry-After, in seconds
 └── DeadlinePassed      504
@@ -40,6 +42,10 @@ class Malformed(Problem):
     status, title = 400, "Malformed request"
 
 
+class Forbidden(Problem):
+    status, title = 403, "Forbidden"
+
+
 class UnknownModel(Problem):
     status, title = 404, "Unknown model"
 
@@ -54,6 +60,10 @@ class UnsupportedPicture(Problem):
 
 class BrokenPicture(Problem):
     status, title = 422, "Broken picture"
+
+
+class ModelRefused(Problem):
+    status, title = 422, "Model refused"
 
 
 class Failed(Problem):
