@@ -1,5 +1,6 @@
 """The catalog: every model that is served, by name and by task."""
 
+import contextlib
 import functools
 import gc
 import logging
@@ -73,15 +74,17 @@ class Catalog:
         cv2.setNumThreads(1)
         notes = Notes.of_this_service()
         paths = find(settings.models_dir)
-        if not strict:
-            noted = {name: note.stamp for name, note in notes.all().items()}
-            paths = [path for path in paths if noted.get(path.stem) != Stamp.of(path.lstat())]
+        if strict:
+            notes.clear()
+        else:
+            paths = [path for path in paths if not notes.on(path)]
 
         def refuse(path: Path, error: ZooError) -> None:
             if strict:
                 raise error
             log.error("The file of %s is refused: %s", path.stem, error)
-            notes.put(path.stem, Note(stamp=Stamp.of(path.lstat()), reason=str(error)))
+            with contextlib.suppress(FileNotFoundError):  # it has gone since
+                notes.put(path.stem, Note(stamp=Stamp.of(path.lstat()), reason=str(error)))
 
         device, models = open_sessions(paths, settings, refuse)
         if device.reason:

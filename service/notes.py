@@ -54,6 +54,11 @@ class Notes:
                 notes[file.name.removesuffix(SUFFIX)] = Note.model_validate_json(file.read_bytes())
         return notes
 
+    def on(self, path: Path) -> bool:
+        """Whether there is one on the file that is at this path now."""
+        note = self.all().get(path.stem)
+        return note is not None and path.exists() and note.stamp == Stamp.of(path.lstat())
+
     def put(self, name: str, note: Note) -> None:
         self._own[name] = note
         if self._folder is None:
@@ -66,6 +71,11 @@ class Notes:
             del self._own[name]
         except OSError as error:
             log.warning("Other workers do not hear of %s: %s.", name, error.strerror)
+
+    def clear(self) -> None:
+        """Forget all of them, also what another service left in the same folder."""
+        for name in self.all():
+            self.drop(name)
 
     def drop(self, name: str) -> None:
         self._own.pop(name, None)
