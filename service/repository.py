@@ -19,7 +19,7 @@ from models.onnx_file import Stamp
 from models.onnx_scan import shown
 from models.trial import try_out
 from models.zoo import SUFFIX, Model, ZooError, read
-from service import metrics
+from service import memory, metrics
 from service.catalog import Catalog
 from service.engine import Engine
 from service.errors import ModelRefused, UnknownModel
@@ -200,9 +200,13 @@ class Repository:
 
     def _close(self, engine: Engine[Any] | None) -> None:
         if engine is not None:
-            task = asyncio.create_task(engine.close())
+            task = asyncio.create_task(self._end(engine))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def _end(self, engine: Engine[Any]) -> None:
+        await engine.close()
+        await self._in_thread(memory.give_back)
 
     def _look(self) -> Files:
         """Raises OSError where the folder cannot be read."""
