@@ -5,8 +5,8 @@ import sys
 
 
 def give_back() -> None:
-    """Ask glibc for all free pages: it keeps those of a model that has gone for the next one, which then finds
-    no room between them. Takes milliseconds, in which other threads run but may wait for memory.
+    """Ask glibc for all free pages: it keeps those of a model that has gone, and the next model does not fit
+    between what is left. Other threads run meanwhile, but may wait for memory.
 
     Ten swaps of a model of 20 MB left 280 MB more without it, and none with it (docs/decisions/0013).
     """

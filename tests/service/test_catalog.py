@@ -50,9 +50,7 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
             await asyncio.sleep(0.2)
             assert not closing.done()
             await old.answer(PNG)  # who holds it may go on
-        answer = asyncio.create_task(old.answer(PNG))  # and who began in the same moment
         await asyncio.wait_for(closing, 5)
-        await answer
         await asyncio.sleep(0.2)
         assert session() is None
         assert not threads()
@@ -63,7 +61,11 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
         assert catalog.remove("digits-linear") is None
         with pytest.raises(UnknownModel):
             catalog.classifier(None)
+        begun = [asyncio.create_task(new.answer(PNG)) for _ in range(20)]
+        await asyncio.sleep(0)
         await new.close()
+        assert all(task.done() for task in begun)
+        await asyncio.gather(*begun)
         assert catalog._pool._lanes == []
 
     asyncio.run(scenario())
