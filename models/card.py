@@ -5,12 +5,14 @@ outputs mean, how good the model was and on what, and answers to check itself ag
 """
 
 import base64
+import binascii
+import math
 import zlib
 from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from models.views import AnyView, Pixels
 
@@ -20,7 +22,13 @@ METADATA_KEY = "glimpse.card"
 Answers = dict[str, npt.NDArray[np.float32]]
 """The graph's outputs by name, each with one row per picture."""
 
+GOLDEN_PICTURES = 16
+"""In one card, at most: each opening of the file runs them all at once."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+
+
+Side = Annotated[int, Field(gt=0, le=1024)]
 
 
 class _Value(BaseModel):
@@ -54,10 +62,10 @@ class Golden(_Value):
     probabilities and familiarity, to the answer itself for prices.
     """
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[Annotated[int, Field(gt=0, le=GOLDEN_PICTURES)], Side, Side, Side]
     pixels: str
     answers: dict[str, list[float] | list[list[float]]]
-    tolerance: float = 1e-3
+    tolerance: Annotated[float, Field(ge=0, le=0.1)] = 1e-3
 
     @staticmethod
     def of(pixels: Pixels, answers: Answers) -> "Golden":
@@ -70,8 +78,21 @@ class Golden(_Value):
         )
 
     def unpack(self) -> Pixels:
-        raw = zlib.decompress(base64.b64decode(self.pixels))
+        """Raises ValueError where the pixels are not those of the shape; inflates no more than them."""
+        size, inflating = math.prod(self.shape), zlib.decompressobj()
+        try:
+            raw = inflating.decompress(base64.b64decode(self.pixels, validate=True), size + 1)
+        except (binascii.Error, zlib.error) as error:
+            raise ValueError(f"they do not unpack: {error}") from None
+        if len(raw) != size or not inflating.eof:
+            raise ValueError(f"they are not the {size:,} bytes that their shape says")
         return np.frombuffer(raw, np.uint8).reshape(self.shape)
+
+
+def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) < len(labels):
+        raise ValueError("a label is there twice")
+    return labels
 
 
 class _Facts(_Value):
@@ -82,7 +103,7 @@ class _Facts(_Value):
     """
 
     name: Name
-    version: str
+    version: Annotated[str, Field(min_length=1, max_length=64)]
     summary: str
     view: AnyView
     familiarity_threshold: float
@@ -98,7 +119,7 @@ class ClassifierCard(_Facts):
     `familiarity` float32 (N,)."""
 
     task: Literal["classification"] = "classification"
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -112,6 +112,10 @@ class BatchQueue(Generic[Item, Answer]):
             loop.call_soon(self._start)
         return await future
 
+    def close(self) -> None:
+        """Nothing will be submitted any more: the threads end once what they run has."""
+        self._executor.shutdown(wait=False)
+
     def _start(self) -> None:
         self._will_start = False
         while self._free and (batch := self._next_batch()):

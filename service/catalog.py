@@ -1,103 +1,167 @@
 """The catalog: every model that is served, by name and by task."""
 
+import contextlib
 import functools
 import gc
 import logging
+import multiprocessing
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 
 from models.card import ClassifierCard, RegressorCard
-from models.zoo import ZooError, find
+from models.onnx_file import Stamp
+from models.zoo import Model, ZooError, find
 from service import metrics
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
 from service.fair_pool import FairPool
+from service.notes import Note, Notes
 from service.session import Device, batches_in_flight, open_sessions
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-class Catalog:
-    """All engines, warm and ready to answer."""
+@dataclass(frozen=True)
+class _Served:
+    """What is served at one moment, and who answers where no model is named."""
 
-    def __init__(
-        self,
-        device: Device,
-        classifiers: Mapping[str, Engine[ClassifierCard]],
-        regressors: Mapping[str, Engine[RegressorCard]],
-        settings: Settings,
-    ) -> None:
-        self.device = device
-        self._classifiers = classifiers
-        self._regressors = regressors
-        self._default_classifier = _default(settings.default_classifier, classifiers)
-        self._default_regressor = _default(settings.default_regressor, regressors)
+    engines: Mapping[str, Engine[Any]]
+    classifiers: Mapping[str, Engine[ClassifierCard]]
+    regressors: Mapping[str, Engine[RegressorCard]]
+    default_classifier: str | None
+    default_regressor: str | None
 
     @staticmethod
-    def open(settings: Settings) -> "Catalog":
+    def of(engines: Mapping[str, Engine[Any]], settings: Settings) -> "_Served":
+        ordered = dict(sorted(engines.items()))
+        classifiers = {name: e for name, e in ordered.items() if isinstance(e.card, ClassifierCard)}
+        regressors = {name: e for name, e in ordered.items() if isinstance(e.card, RegressorCard)}
+        return _Served(
+            ordered,
+            classifiers,
+            regressors,
+            _default(settings.default_classifier, classifiers),
+            _default(settings.default_regressor, regressors),
+        )
+
+
+class Catalog:
+    """All engines, warm and ready to answer. Whoever asks for one may keep it until the request is answered.
+
+    notes: on files that are in the folder and are not served.
+    """
+
+    def __init__(self, device: Device, settings: Settings, notes: Notes) -> None:
+        self.device = device
+        self.notes = notes
+        self._settings = settings
+        self._pool = FairPool(settings.decoders)
+        self._served = _Served.of({}, settings)
+
+    @staticmethod
+    def open(settings: Settings, strict: bool = True) -> "Catalog":
         """Open, verify and warm up every model of settings.models_dir.
 
-        Raises ZooError where a file is bad or none is there, DeviceError where the device is not.
+        strict: a bad file raises ZooError; otherwise it is noted and left out.
+        Raises ZooError where no file is there, DeviceError where the device is not.
         """
         # The decoders are the parallelism; OpenCV's own threads would fight them for the cores.
         cv2.setNumThreads(1)
-        device, models = open_sessions(find(settings.models_dir), settings)
+        notes = Notes.of_this_service()
+        paths = find(settings.models_dir)
+        if strict:
+            notes.clear()
+        else:
+            paths = [path for path in paths if not notes.on(path)]
+
+        def refuse(path: Path, error: ZooError) -> None:
+            if strict:
+                raise error
+            log.error("The file of %s is refused: %s", path.stem, error)
+            with contextlib.suppress(FileNotFoundError):  # it has gone since
+                notes.put(path.stem, Note(stamp=Stamp.of(path.lstat()), reason=str(error)))
+
+        device, models = open_sessions(paths, settings, refuse)
         if device.reason:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
-        pool = FairPool(settings.decoders)
-        in_flight = batches_in_flight(device)
-        classifiers: dict[str, Engine[ClassifierCard]] = {}
-        regressors: dict[str, Engine[RegressorCard]] = {}
-        for model in models:
-            card = model.card
-            if isinstance(card, ClassifierCard):
-                classifiers[card.name] = Engine(card, model, pool, settings, in_flight)
-            else:
-                regressors[card.name] = Engine(card, model, pool, settings, in_flight)
-            log.info("%s, version %s, is ready on %s", card.name, card.version, device.name)
-        if not classifiers and not regressors:
-            raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
-        engines: list[Engine[Any]] = [*classifiers.values(), *regressors.values()]
-        for engine in engines:
+        catalog = Catalog(device, settings, notes)
+        engines = {model.card.name: catalog.engine(model) for model in models}
+        for name, engine in engines.items():
             engine.warm_up()
-        return Catalog(device, classifiers, regressors, settings)
+            log.info("%s, version %s, is ready on %s", name, engine.card.version, device.name)
+        if not engines:
+            raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
+        catalog._serve(engines)
+        return catalog
+
+    @property
+    def engines(self) -> Mapping[str, Engine[Any]]:
+        """All that are served at this moment, by name."""
+        return self._served.engines
+
+    def engine(self, model: Model) -> Engine[Any]:
+        """An engine for an open model, which is not served yet."""
+        return Engine(model.card, model, self._pool, self._settings, batches_in_flight(self.device))
+
+    def put(self, engine: Engine[Any]) -> Engine[Any] | None:
+        """From now on this one answers for its name. Returns the one that did, which is to be closed."""
+        name = engine.card.name
+        old = self.engines.get(name)
+        self._serve({**self.engines, name: engine})
+        return old
+
+    def remove(self, name: str) -> Engine[Any] | None:
+        """From now on nobody answers for this name. Returns the one that did, which is to be closed."""
+        old = self.engines.get(name)
+        self._serve({other: engine for other, engine in self.engines.items() if other != name})
+        return old
+
+    def _serve(self, engines: Mapping[str, Engine[Any]]) -> None:
+        before, now = self._served, _Served.of(engines, self._settings)
+        _tell(self._settings.default_classifier, before.default_classifier, now.default_classifier)
+        _tell(self._settings.default_regressor, before.default_regressor, now.default_regressor)
+        self._served = now
 
     def classifier(self, name: str | None) -> Engine[ClassifierCard]:
         """The named classifier, or the default. Raises UnknownModel, listing what there is."""
-        return _chosen("classifier", name, self._default_classifier, self._classifiers)
+        served = self._served
+        return _chosen("classifier", name, served.default_classifier, served.classifiers)
 
     def regressor(self, name: str | None) -> Engine[RegressorCard]:
         """The named regressor, or the default. Raises UnknownModel, listing what there is."""
-        return _chosen("regressor", name, self._default_regressor, self._regressors)
+        served = self._served
+        return _chosen("regressor", name, served.default_regressor, served.regressors)
 
     @property
     def trouble(self) -> str:
         """Why a model does not answer any more; empty while all do."""
-        engines: list[Engine[Any]] = [*self._classifiers.values(), *self._regressors.values()]
-        return next((engine.watchdog.reason for engine in engines if engine.watchdog.reason), "")
+        return next((reason for engine in self.engines.values() if (reason := engine.watchdog.reason)), "")
 
     def describe(self) -> list[dict[str, Any]]:
-        """The cards as GET /models shows them: every fact but the golden pictures."""
-        defaults = (self._default_classifier, self._default_regressor)
-        cards: list[ClassifierCard | RegressorCard] = [
-            *(engine.card for engine in self._classifiers.values()),
-            *(engine.card for engine in self._regressors.values()),
-        ]
+        """The cards as GET /models shows them: every fact but the golden pictures, and the file's sha256."""
+        served = self._served
+        defaults = (served.default_classifier, served.default_regressor)
         device = {"device": self.device.name, "reason": self.device.reason}
+        engines: list[Engine[Any]] = [*served.classifiers.values(), *served.regressors.values()]
         return [
-            card.model_dump(mode="json", exclude={"golden"}) | {"default": card.name in defaults} | device
-            for card in cards
+            engine.card.model_dump(mode="json", exclude={"golden"})
+            | {"sha256": engine.sha256, "default": engine.card.name in defaults}
+            | device
+            for engine in engines
         ]
 
 
 @functools.cache
 def opened() -> Catalog:
     """The catalog of this process, opened once. Raises as Catalog.open does."""
-    catalog = Catalog.open(Settings())
+    # A worker that is started again must not stay down because of a file that its siblings refused.
+    catalog = Catalog.open(Settings(), strict=multiprocessing.parent_process() is None)
     # What is here now stays: without this, every full collection goes through 130,000 objects of imported
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()
@@ -107,11 +171,12 @@ def opened() -> Catalog:
 
 def _default(wanted: str, engines: Mapping[str, object]) -> str | None:
     """The model that answers where none is named: the wanted one, or the first there is."""
-    if wanted in engines or not engines:
-        return wanted if engines else None
-    instead = min(engines)
-    log.warning("%s is not in the zoo; %s answers by default.", wanted, instead)
-    return instead
+    return wanted if wanted in engines else min(engines, default=None)
+
+
+def _tell(wanted: str, before: str | None, now: str | None) -> None:
+    if now not in (before, wanted, None):
+        log.warning("%s is not in the zoo; %s answers by default.", wanted, now)
 
 
 def _chosen(

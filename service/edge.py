@@ -18,7 +18,7 @@ import bentoml
 from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 
-from service import metrics, request
+from service import metrics, repository_calls, request
 from service.errors import (
     PROBLEM_JSON,
     Failed,
@@ -121,7 +121,7 @@ class Edge:
             response = Failed(detail).response(request_id)
         response.raw_headers.extend(_about(request_id))
         total = request.total()
-        path, status = scope["path"], response.status_code
+        path, status = scope.get("call", scope["path"]), response.status_code
         metrics.REQUESTS.labels(path, status).inc()
         await response(scope, receive, send)
         if self._log_requests:
@@ -137,6 +137,9 @@ class Edge:
             return self._posts[path] if method == "POST" else _only("POST")
         if path in self._gets:
             return self._gets[path] if method in ("GET", "HEAD") else _only("GET, HEAD")
+        if path.startswith(repository_calls.PREFIX) and (call := repository_calls.find(path)):
+            scope["call"] = call.label
+            return call.answer if method in call.methods else _only(", ".join(call.methods))
         if path == "/readyz" and bentoml.get_current_service().why_not_ready:
             return _not_ready
         return None

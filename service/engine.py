@@ -1,9 +1,11 @@
 """The engine of one model: picture -> pixels -> batch -> answer."""
 
+import asyncio
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,6 +30,9 @@ CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 SPARE = 4
 """Batches of one model that may hang before no other runs in their place."""
+
+DRAINED_EVERY = 0.05
+"""Seconds between two looks at whether an engine that is to be closed is still at work."""
 
 WHY_REFUSED = {
     "full": "{} has all the work it can take; try again in {} s.",
@@ -59,6 +64,7 @@ class Engine(Generic[CardT]):
         self, card: CardT, model: Model, pool: FairPool, settings: Settings, in_flight: int = 1
     ) -> None:
         self.card: CardT = card
+        self.sha256, self.stamp = model.sha256, model.stamp
         self._model = model
         self._max_pixels = settings.max_pixels
         self._deadline = settings.deadline_ms / 1000
@@ -75,6 +81,29 @@ class Engine(Generic[CardT]):
         self._metrics = ModelMetrics(card.name)
         self._golden = card.golden.unpack()[0]
         self.watchdog = Watchdog(card.name, self._probe)
+        self._holders = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For who answers several pictures with this engine: it stays open in between."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+
+    async def close(self) -> None:
+        """Wait until nobody is being answered, then end the threads and free the model.
+
+        Only for an engine that nobody can find any more.
+        """
+        while self.admission.under_way or self._holders:
+            await asyncio.sleep(DRAINED_EVERY)
+        self.watchdog.close()
+        self._lane.close()
+        self._queue.close()
+        # The engine may be part of a cycle that is never collected (gc.freeze); its session must go now.
+        del self._model
 
     def warm_up(self) -> None:
         """Open and view a picture of each usual kind: the first time, codecs are loaded and tables made."""

@@ -3,10 +3,12 @@
 Problem
 ├── Malformed           400  no form, a missing or repeated field
 ├── Unauthorised        401  no valid API key
+├── Forbidden           403  a call that is switched off
 ├── UnknownModel        404  no such model, or one of another task
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format we open
 ├── BrokenPicture       422  a picture that will not decode
+├── ModelRefused        422  a model file that must not be used
 ├── TooMany             429  with Retry-After: more than one client's rate
 ├── Failed              500  our fault, never the sender's
 ├── Overloaded          503  with Retry-After, in seconds
@@ -49,6 +51,10 @@ class Unauthorised(Problem):
         super().__init__(detail, {"WWW-Authenticate": "Bearer"})
 
 
+class Forbidden(Problem):
+    status, title = 403, "Forbidden"
+
+
 class UnknownModel(Problem):
     status, title = 404, "Unknown model"
 
@@ -63,6 +69,10 @@ class UnsupportedPicture(Problem):
 
 class BrokenPicture(Problem):
     status, title = 422, "Broken picture"
+
+
+class ModelRefused(Problem):
+    status, title = 422, "Model refused"
 
 
 class TooMany(Problem):

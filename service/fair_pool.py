@@ -51,6 +51,10 @@ class Lane(Generic[Result]):
         self._pool.dispatch_soon()
         return await future
 
+    def close(self) -> None:
+        """Nothing will be run any more: the pool forgets the lane."""
+        self._pool.remove(self)
+
     @property
     def is_small(self) -> bool:
         """Whether the item whose turn is next is."""
@@ -88,6 +92,9 @@ class FairPool:
         lane = Lane(self, work)
         self._lanes.append(lane)  # type: ignore[arg-type]  # whatever it returns
         return lane
+
+    def remove(self, lane: Lane[Result]) -> None:
+        self._lanes.remove(lane)  # type: ignore[arg-type]
 
     def wake(self, lane: Lane[Result]) -> None:
         """The lane was idle and is about to have work."""

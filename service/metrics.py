@@ -77,6 +77,13 @@ DEVICE = Gauge(
     multiprocess_mode="livemax",
 )
 
+MODEL_CHANGES = Counter(
+    "glimpse_model_changes",
+    "Model files that were loaded, refused or unloaded while serving.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+
 STAGE_NAMES = ("decode", "view", "queue", "infer")
 OUTCOMES = ("familiar", "unfamiliar", "bad picture", "refused", "gone", "failed")
 REASONS = ("full", "late", "deadline", "gone")

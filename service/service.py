@@ -29,6 +29,7 @@ from service.connection import Connection
 from service.edge import Edge
 from service.errors import NotReady
 from service.many import answer_each
+from service.repository import Repository
 from service.room import Room
 from service.session import DeviceError
 from service.settings import Settings
@@ -90,6 +91,7 @@ class Glimpse:
         """Why the service is not ready; empty where it is."""
         try:
             self._catalog = catalog.opened()
+            self._repository = Repository(self._catalog, self.settings)
         except (ZooError, DeviceError) as error:
             # `python -m service` ends with this reason; BentoML's own command would start the process
             # over and over and hide it.
@@ -109,6 +111,25 @@ class Glimpse:
         if self.reason:
             raise NotReady(self.reason)
         return self._catalog
+
+    @property
+    def repository(self) -> Repository:
+        """Raises NotReady where the models could not be opened."""
+        if self.reason:
+            raise NotReady(self.reason)
+        return self._repository
+
+    @bentoml.on_startup
+    async def watch(self) -> None:
+        """From now on models change with their files."""
+        if not self.reason:
+            self._repository.start()
+
+    @bentoml.on_shutdown
+    async def rest(self) -> None:
+        """The watch ends."""
+        if not self.reason:
+            await self._repository.stop()
 
     @bentoml.api(input_spec=PictureForm)
     async def classify(self, image: bytes, model: str | None = None) -> ClassAnswer:
@@ -153,7 +174,8 @@ async def _each(images: AsyncIterator[bytes], engine: Any, facts: Callable[[Any,
     async def answer(image: bytes) -> Any:
         return facts(engine.card, await engine.answer(image))
 
-    return await answer_each(images, answer)
+    with engine.held():
+        return await answer_each(images, answer)
 
 
 def _source(card: Any) -> dict[str, str]:

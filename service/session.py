@@ -6,7 +6,7 @@ gain inside one small convolution they lose in waking each other, and decoding n
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import numpy as np
 import onnxruntime as ort
 
 from models.card import Answers
+from models.onnx_file import OnnxFile
 from models.views import Pixels
-from models.zoo import CPU, Model, Providers, open_model
+from models.zoo import CPU, Model, Providers, ZooError, open_file, read
 from service.settings import Settings
 
 CUDA = "CUDAExecutionProvider"
@@ -101,34 +102,56 @@ def batch_size(shape: tuple[int, int, int], limit: int) -> int:
     return max(min(limit, BATCH_VALUES // (height * width * channels)), 1)
 
 
-def open_sessions(paths: Sequence[Path], settings: Settings) -> tuple[Device, list[Model]]:
+Refuse = Callable[[Path, ZooError], None]
+
+
+def _raise(path: Path, error: ZooError) -> None:
+    raise error
+
+
+def open_sessions(
+    paths: Sequence[Path], settings: Settings, refuse: Refuse = _raise
+) -> tuple[Device, list[Model]]:
     """Open, verify and warm up model files on the device that the settings ask for.
 
+    refuse: called with each bad file and what is wrong with it; without it, that is raised.
     Raises ZooError where a file is bad, DeviceError where the device is not there.
     """
     device = choose_device(settings.device)
     try:
-        return device, [_open(path, device, settings) for path in paths]
+        return device, _opened(paths, device, settings, refuse)
     except DeviceError as error:
         if settings.device != "auto":
             raise
         device = Device("cpu", (CPU,), str(error))
-        return device, [_open(path, device, settings) for path in paths]
+        return device, _opened(paths, device, settings, refuse)
 
 
-def _open(path: Path, device: Device, settings: Settings) -> Model:
+def _opened(paths: Sequence[Path], device: Device, settings: Settings, refuse: Refuse) -> list[Model]:
+    models: list[Model] = []
+    for path in paths:
+        try:
+            models.append(open_session(read(path), device, settings))
+        except ZooError as error:
+            refuse(path, error)
+    return models
+
+
+def open_session(file: OnnxFile, device: Device, settings: Settings) -> Model:
+    """Open, verify and warm up one file that was read. Raises ZooError, or DeviceError where the session
+    would run elsewhere."""
     options = ort.SessionOptions()
     # What goes wrong is raised as well, and logged by us: in one form, with the request it is about.
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    model = open_model(path, device.providers, options)
+    model = open_file(file, device.providers, options)
     if device.name == "cpu":
         return model
     used = model.session.get_providers()[0]
     if used != CUDA:
         # onnxruntime falls back without a word where a CUDA library is missing.
-        raise DeviceError(f"CUDA's libraries do not load: {path.name} would run on {used}")
-    fixed = FixedSizes(model.card, model.session, model.path)
+        raise DeviceError(f"CUDA's libraries do not load: {file.path.name} would run on {used}")
+    fixed = FixedSizes(**vars(model))
     fixed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size))
     return fixed
 

@@ -32,6 +32,13 @@ class Settings(BaseSettings):
     models_dir: Path = ZOO
     """A folder of .onnx files with cards; all of them are served."""
 
+    watch_models: bool = True
+    """Looks into models_dir once a second: a new file is verified and takes the place of the old one, a file
+    that is gone is unloaded."""
+
+    model_control: bool = False
+    """Whether POST /v2/repository/models/NAME/load and /unload are answered."""
+
     default_classifier: str = "digits-cnn"
     default_regressor: str = "cars-transfer"
     """Who answers where a request names no model; the first of the kind if there is no such file."""

@@ -13,7 +13,7 @@ from service.settings import Settings
 def test_padding_to_a_fixed_size_changes_no_answer(name, count):
     """Binding and padding work on every provider; here on the CPU's."""
     model = open_model(ZOO / f"{name}.onnx")
-    fixed = FixedSizes(model.card, model.session, model.path)
+    fixed = FixedSizes(**vars(model))
     pixels = np.random.default_rng(count).integers(0, 256, (count, *model.card.view.shape), np.uint8)
 
     expected, answered = model(pixels), fixed(pixels)
@@ -49,7 +49,7 @@ def test_only_a_few_sizes_are_ever_run():
         def run_with_iobinding(self, bound):
             model.session.run_with_iobinding(bound.inner)
 
-    fixed = FixedSizes(model.card, Session(), model.path)
+    fixed = FixedSizes(**(vars(model) | {"session": Session()}))
     fixed.warm_up(20)
     warm = sizes.copy()
     for count in range(1, 21):
