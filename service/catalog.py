@@ -4,6 +4,7 @@ import functools
 import gc
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import cv2
 from models.card import ClassifierCard, RegressorCard
 from models.zoo import ZooError, find
 from service import metrics
+from service.drift import Drifted
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
 from service.fair_pool import FairPool
@@ -75,23 +77,30 @@ class Catalog:
         return _chosen("regressor", name, self._default_regressor, self._regressors)
 
     def describe(self) -> list[dict[str, Any]]:
-        """The cards as GET /models shows them: every fact but the golden pictures."""
+        """The cards as GET /models shows them, every fact but the golden pictures, and how far the answers
+        have drifted."""
         defaults = (self._default_classifier, self._default_regressor)
-        cards: list[ClassifierCard | RegressorCard] = [
-            *(engine.card for engine in self._classifiers.values()),
-            *(engine.card for engine in self._regressors.values()),
-        ]
         device = {"device": self.device.name, "reason": self.device.reason}
         return [
-            card.model_dump(mode="json", exclude={"golden"}) | {"default": card.name in defaults} | device
-            for card in cards
+            engine.card.model_dump(mode="json", exclude={"golden"})
+            | {"default": engine.card.name in defaults, "drift": asdict(engine.drift.report())}
+            | device
+            for engine in self._engines()
         ]
+
+    def drift(self) -> dict[str, Drifted]:
+        """How far each model's answers are from those that its card knows."""
+        return {engine.card.name: engine.drift.report() for engine in self._engines()}
+
+    def _engines(self) -> list[Engine[Any]]:
+        return [*self._classifiers.values(), *self._regressors.values()]
 
 
 @functools.cache
 def opened() -> Catalog:
     """The catalog of this process, opened once. Raises as Catalog.open does."""
     catalog = Catalog.open(Settings())
+    metrics.DRIFT.reports = catalog.drift
     # What is here now stays: without this, every full collection goes through 130,000 objects of imported
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()

@@ -17,6 +17,7 @@ from models.zoo import Model
 from service import request
 from service.admission import Admission, Refused
 from service.batching import BatchQueue, QueueTimeout
+from service.drift import Drift
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.fair_pool import FairPool
 from service.metrics import ModelMetrics
@@ -63,6 +64,7 @@ class Engine(Generic[CardT]):
             in_flight,
         )
         self._metrics = ModelMetrics(card.name)
+        self.drift = Drift(card)
 
     def warm_up(self) -> None:
         """Open and view a picture of each usual kind: the first time, codecs are loaded and tables made."""
@@ -93,6 +95,7 @@ class Engine(Generic[CardT]):
                 raise DeadlinePassed(f"{self.card.name} did not get to this picture in time.") from error
             familiar = answer["familiarity"] >= self.card.familiarity_threshold
             outcome.name = "familiar" if familiar else "unfamiliar"
+            self.drift.observe(answer)
         return answer
 
     async def _answer(self, data: bytes) -> Answers:
