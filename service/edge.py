@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from service import metrics, request
 from service.errors import PROBLEM_JSON, Failed, NotReady, Problem, problem_response
+from service.feedback import take_feedback
 from service.intake import ClientGone, Head, read_form, read_pictures
 from service.tracing import Trace
 
@@ -75,6 +76,7 @@ class Edge:
         self._posts: dict[str, Handler] = {
             route: self._many if route.endswith("/batch") else self._one for route in self._calls
         }
+        self._posts["/feedback"] = take_feedback
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
         self._gets |= dict.fromkeys(PAGE_FILES, self._page)
 

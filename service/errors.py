@@ -3,6 +3,7 @@
 Problem
 ├── Malformed           400  no form, a missing or repeated field
 ├── UnknownModel        404  no such model, or one of another task
+├── NotLogged           404  feedback where there is no prediction log
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format we open
 ├── BrokenPicture       422  a picture that will not decode
@@ -42,6 +43,10 @@ class Malformed(Problem):
 
 class UnknownModel(Problem):
     status, title = 404, "Unknown model"
+
+
+class NotLogged(Problem):
+    status, title = 404, "No prediction log"
 
 
 class TooLarge(Problem):

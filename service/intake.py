@@ -120,6 +120,12 @@ async def read_pictures(head: Head, receive: Receive, max_bytes: int) -> AsyncIt
         )
 
 
+async def read_body(head: Head, receive: Receive, max_bytes: int) -> bytes:
+    """All of a small body, whatever it is. Raises TooLarge or ClientGone."""
+    _bound(head, max_bytes)
+    return b"".join([chunk async for chunk in _body(receive, max_bytes)])
+
+
 def _bound(head: Head, max_bytes: int) -> None:
     """Refuses a body by its declared length, before any of it has to travel."""
     declared = head.headers.get(b"content-length", b"")

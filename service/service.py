@@ -27,6 +27,7 @@ from service.catalog import Catalog
 from service.edge import Edge
 from service.errors import NotReady
 from service.many import answer_each
+from service.prediction_log import Answered, open_log
 from service.session import DeviceError
 from service.settings import Settings
 
@@ -43,6 +44,9 @@ class _FileField:
             return {"type": "string", "format": "binary"}
         return {"type": "file", "format": "image"}
 
+
+FactsOf = Callable[[Any, Answers], Any]
+"""class_facts or price_facts."""
 
 File = Annotated[bytes, _FileField()]
 ModelName = Annotated[str | None, Field(description="A name from GET /models")]
@@ -79,6 +83,7 @@ class Glimpse:
 
     def __init__(self) -> None:
         self.settings = Settings()
+        self.prediction_log = open_log(self.settings)
         self.reason = ""
         """Why the service is not ready; empty where it is."""
         try:
@@ -103,7 +108,7 @@ class Glimpse:
         image: the bytes of one image file. model: a classifier of GET /models; the default if none.
         """
         engine = self.catalog.classifier(model)
-        facts = class_facts(engine.card, await engine.answer(image))
+        facts = await self._facts("/classify", engine, class_facts, image)
         return ClassAnswer(**dict(facts), **_source(engine.card))
 
     @bentoml.api(input_spec=PictureForm)
@@ -113,7 +118,7 @@ class Glimpse:
         image: the bytes of one image file. model: a regressor of GET /models; the default if none.
         """
         engine = self.catalog.regressor(model)
-        facts = price_facts(engine.card, await engine.answer(image))
+        facts = await self._facts("/price", engine, price_facts, image)
         return PriceAnswer(**dict(facts), **_source(engine.card))
 
     @bentoml.api(route="/classify/batch", input_spec=PicturesForm)
@@ -123,7 +128,8 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.classifier(model)
-        return ClassAnswers(answers=await _each(images, engine, class_facts), **_source(engine.card))
+        answers = await self._each("/classify/batch", engine, class_facts, images)
+        return ClassAnswers(answers=answers, **_source(engine.card))
 
     @bentoml.api(route="/price/batch", input_spec=PicturesForm)
     async def price_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> PriceAnswers:
@@ -132,14 +138,42 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.regressor(model)
-        return PriceAnswers(answers=await _each(images, engine, price_facts), **_source(engine.card))
+        answers = await self._each("/price/batch", engine, price_facts, images)
+        return PriceAnswers(answers=answers, **_source(engine.card))
 
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Write what the prediction log still has to."""
+        if self.prediction_log is not None:
+            self.prediction_log.close()
 
-async def _each(images: AsyncIterator[bytes], engine: Any, facts: Callable[[Any, Answers], Any]) -> list[Any]:
-    async def answer(image: bytes) -> Any:
-        return facts(engine.card, await engine.answer(image))
+    async def _each(self, call: str, engine: Any, facts: FactsOf, images: AsyncIterator[bytes]) -> list[Any]:
+        async def numbered() -> AsyncIterator[tuple[int, bytes]]:
+            index = 0
+            async for image in images:
+                yield index, image
+                index += 1
 
-    return await answer_each(images, answer)
+        async def answer(numbered: tuple[int, bytes]) -> Any:
+            index, image = numbered
+            return await self._facts(call, engine, facts, image, index)
+
+        return await answer_each(numbered(), answer)
+
+    async def _facts(
+        self, call: str, engine: Any, facts_of: FactsOf, image: bytes, index: int | None = None
+    ) -> Any:
+        """The answer to one picture, noted in the prediction log where there is one."""
+        if self.prediction_log is None:
+            return facts_of(engine.card, await engine.answer(image))
+        with request.picture() as stages:
+            row = await engine.answer(image)
+        facts = facts_of(engine.card, row)
+        familiarity = float(row["familiarity"])
+        request_id = request.current_id()
+        answered = Answered(request_id, index, call, engine.card, facts, familiarity, stages)
+        self.prediction_log.answered(answered, image)
+        return facts
 
 
 def _source(card: Any) -> dict[str, str]:
