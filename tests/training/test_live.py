@@ -6,7 +6,7 @@ import sys
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtests.server import REPO, serving
@@ -113,6 +113,7 @@ def test_a_folder_without_a_log_is_named(tmp_path):
         read(tmp_path)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilsons_interval_holds_the_share(case):
     hits, n = case
@@ -123,6 +124,7 @@ def test_wilsons_interval_holds_the_share(case):
     assert low < high
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_stands_in_a_line_is_read_or_broken(tmp_path_factory, line):
     folder = tmp_path_factory.mktemp("log")
