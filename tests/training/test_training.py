@@ -250,7 +250,7 @@ def test_model_card_for_people_says_what_the_card_says(trained_zoo):
 
         for fact in (card.summary, card.version, card.training.name, card.measured.data):
             assert fact in page
-        assert f"To {card.reference.data}, n = {card.reference.n}" in page
+        assert f"To {card.reference.data}, n = {card.reference.n:,}" in page
         assert f"{card.reference.familiarity.shares[-1]:.1%} from" in page
         for metric in card.measured.values:
             assert f"| {metric} |" in page
