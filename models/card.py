@@ -8,11 +8,12 @@ import base64
 import binascii
 import math
 import zlib
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from models.views import AnyView, Pixels
 
@@ -95,6 +96,58 @@ def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+def _whole(shares: tuple[float, ...]) -> tuple[float, ...]:
+    if not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        raise ValueError(f"the shares sum to {sum(shares):.6g}, not to 1")
+    return shares
+
+
+Shares = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_whole)]
+"""Parts of a whole: they sum to 1."""
+
+
+class Histogram(_Value):
+    """How often a number lay between which edges.
+
+    edges: increasing; a bin holds what lies from its lower edge on, up to and without its upper one. The
+    first and the last bin are open. shares: one more than there are edges.
+    """
+
+    edges: tuple[float, ...]
+    shares: Shares
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Histogram":
+        if len(self.shares) != len(self.edges) + 1:
+            raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} bins")
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("the edges do not increase")
+        return self
+
+
+class _Reference(_Value):
+    """The distribution of the file's answers to pictures like those it was trained for: what drift is
+    measured against. data, n: which pictures, and how many."""
+
+    data: str
+    n: Annotated[int, Field(gt=0)]
+    familiarity: Histogram
+
+
+class ClassReference(_Reference):
+    """classes: how often each was the answer, in the order of the labels. confidence: of the answers'
+    probabilities."""
+
+    classes: Annotated[Shares, Field(min_length=2)]
+    confidence: Histogram
+
+
+class PriceReference(_Reference):
+    """prices: in the card's unit. Its bins are those of the log price too, of which deciles are the same."""
+
+    prices: Histogram
+
+
 class _Facts(_Value):
     """What every card holds.
 
@@ -120,6 +173,13 @@ class ClassifierCard(_Facts):
 
     task: Literal["classification"] = "classification"
     labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
+    reference: ClassReference | None = None
+
+    @model_validator(mode="after")
+    def _every_class_has_a_share(self) -> "ClassifierCard":
+        if self.reference is not None and len(self.reference.classes) != len(self.labels):
+            raise ValueError(f"reference.classes has {len(self.reference.classes)} shares, not one per label")
+        return self
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -137,6 +197,7 @@ class RegressorCard(_Facts):
     unit: str
     basis: str
     coverage: Annotated[float, Field(gt=0, lt=1)]
+    reference: PriceReference | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
 from models.zoo import ZooError
-from service import logs
+from service import log_files, logs
 from service.session import DeviceError
 from service.settings import Settings
 
@@ -95,8 +95,10 @@ def _open() -> None:
     from service import catalog  # here: the process that only supervises workers needs none of it
 
     try:
+        if folder := Settings().prediction_log:
+            log_files.check(folder)
         catalog.opened()
-    except (ZooError, DeviceError) as error:
+    except (ZooError, DeviceError, log_files.LogError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -6,7 +6,7 @@ import gc
 import logging
 import multiprocessing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from models.card import ClassifierCard, RegressorCard
 from models.onnx_file import Stamp
 from models.zoo import Model, ZooError, find
 from service import metrics
+from service.drift import Drifted
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
 from service.fair_pool import FairPool
@@ -144,17 +145,26 @@ class Catalog:
         return next((reason for engine in self.engines.values() if (reason := engine.watchdog.reason)), "")
 
     def describe(self) -> list[dict[str, Any]]:
-        """The cards as GET /models shows them: every fact but the golden pictures, and the file's sha256."""
+        """The cards as GET /models shows them, every fact but the golden pictures; the file's sha256, and how
+        far the answers have drifted."""
         served = self._served
         defaults = (served.default_classifier, served.default_regressor)
         device = {"device": self.device.name, "reason": self.device.reason}
         engines: list[Engine[Any]] = [*served.classifiers.values(), *served.regressors.values()]
         return [
             engine.card.model_dump(mode="json", exclude={"golden"})
-            | {"sha256": engine.sha256, "default": engine.card.name in defaults}
+            | {
+                "sha256": engine.sha256,
+                "default": engine.card.name in defaults,
+                "drift": asdict(engine.drift.report()),
+            }
             | device
             for engine in engines
         ]
+
+    def drift(self) -> dict[str, Drifted]:
+        """How far each model's answers are from those that its card knows."""
+        return {name: engine.drift.report() for name, engine in self.engines.items()}
 
 
 @functools.cache
@@ -162,6 +172,7 @@ def opened() -> Catalog:
     """The catalog of this process, opened once. Raises as Catalog.open does."""
     # A worker that is started again must not stay down because of a file that its siblings refused.
     catalog = Catalog.open(Settings(), strict=multiprocessing.parent_process() is None)
+    metrics.DRIFT.reports = catalog.drift
     # What is here now stays: without this, every full collection goes through 130,000 objects of imported
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()

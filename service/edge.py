@@ -28,6 +28,7 @@ from service.errors import (
     Unauthorised,
     problem_response,
 )
+from service.feedback import take_feedback
 from service.intake import ClientGone, Head, read_form, read_pictures
 from service.tracing import Trace
 
@@ -91,6 +92,7 @@ class Edge:
         self._posts: dict[str, Handler] = {
             route: self._many if route.endswith("/batch") else self._one for route in self._calls
         }
+        self._posts["/feedback"] = take_feedback
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
         self._gets |= dict.fromkeys(PAGE_FILES, self._page)
 

@@ -19,6 +19,7 @@ from models.zoo import Model
 from service import request
 from service.admission import Admission, Refused
 from service.batching import BatchQueue, BatchTimeout, QueueTimeout
+from service.drift import Drift
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.fair_pool import FairPool
 from service.metrics import ModelMetrics
@@ -81,6 +82,7 @@ class Engine(Generic[CardT]):
         self._metrics = ModelMetrics(card.name)
         self._golden = card.golden.unpack()[0]
         self.watchdog = Watchdog(card.name, self._probe)
+        self.drift = Drift(card)
         self._holders = 0
 
     @contextmanager
@@ -136,6 +138,7 @@ class Engine(Generic[CardT]):
                 raise DeadlinePassed(f"{self.card.name} hangs; try again, or ask another model.") from error
             familiar = answer["familiarity"] >= self.card.familiarity_threshold
             outcome.name = "familiar" if familiar else "unfamiliar"
+            self.drift.observe(answer)
         return answer
 
     async def _answer(self, data: bytes) -> Answers:

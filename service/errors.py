@@ -5,6 +5,7 @@ Problem
 ├── Unauthorised        401  no valid API key
 ├── Forbidden           403  a call that is switched off
 ├── UnknownModel        404  no such model, or one of another task
+├── NotLogged           404  feedback where there is no prediction log
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format we open
 ├── BrokenPicture       422  a picture that will not decode
@@ -57,6 +58,10 @@ class Forbidden(Problem):
 
 class UnknownModel(Problem):
     status, title = 404, "Unknown model"
+
+
+class NotLogged(Problem):
+    status, title = 404, "No prediction log"
 
 
 class TooLarge(Problem):

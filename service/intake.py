@@ -24,7 +24,7 @@ PARTS = 16
 BATCH_PICTURES = 256
 """Pictures in one request, at most."""
 
-FIELD = 2**10
+FIELD = 16 * 2**10
 """Bytes of a field that is no picture, at most."""
 
 
@@ -125,6 +125,12 @@ async def read_pictures(
             "The field `images` is missing; send the pictures in it (curl -F images=@one.jpg -F"
             " images=@two.jpg)."
         )
+
+
+async def read_body(head: Head, receive: Receive, share: Share) -> bytes:
+    """All of a small body, whatever it is. Raises TooLarge, Overloaded or ClientGone."""
+    _bound(head, share)
+    return b"".join([chunk async for chunk in _body(receive, share)])
 
 
 def _bound(head: Head, share: Share) -> None:

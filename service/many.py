@@ -11,6 +11,7 @@ from service.errors import Failed, Problem
 
 log = logging.getLogger(__name__)
 
+Picture = TypeVar("Picture")
 Facts = TypeVar("Facts")
 
 AT_ONCE = 64
@@ -19,13 +20,13 @@ socket: what a request may hold in memory is bounded, and one client cannot fill
 
 
 async def answer_each(
-    pictures: AsyncIterator[bytes], answer: Callable[[bytes], Awaitable[Facts]]
+    pictures: AsyncIterator[Picture], answer: Callable[[Picture], Awaitable[Facts]]
 ) -> list[Facts | PictureProblem]:
     """An answer for each picture, in order. pictures: may go on arriving meanwhile; what it raises ends
     all."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(picture: bytes) -> Facts | PictureProblem:
+    async def one(picture: Picture) -> Facts | PictureProblem:
         try:
             return await answer(picture)
         except Problem as problem:

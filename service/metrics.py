@@ -7,15 +7,17 @@ share, and whichever is asked sums over them.
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that prometheus_client itself reads, when this module is imported."""
+from service.drift import Drifted
+from service.shared_counts import SHARED_FOLDER
 
 REGISTRY = CollectorRegistry()
 
@@ -83,10 +85,54 @@ MODEL_CHANGES = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+LOG_LINES_LOST = Counter(
+    "glimpse_log_lines_lost", "Lines that the prediction log could not take.", registry=REGISTRY
+)
+LOG_PICTURES_LOST = Counter(
+    "glimpse_log_pictures_lost", "Pictures that the prediction log could not keep.", registry=REGISTRY
+)
 
 STAGE_NAMES = ("decode", "view", "queue", "infer")
 OUTCOMES = ("familiar", "unfamiliar", "bad picture", "refused", "gone", "failed")
 REASONS = ("full", "late", "deadline", "gone")
+
+
+class DriftSeries(Collector):
+    """Computed when it is asked for, over all workers. A series that means nothing yet is not there.
+
+    reports: asked for each model's drift, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.reports: Callable[[], Mapping[str, Drifted]] = dict
+
+    def collect(self) -> Iterable[Metric]:
+        answers = GaugeMetricFamily(
+            "glimpse_drift_answers", "Answers that drift is measured on.", labels=("model",)
+        )
+        unfamiliar = GaugeMetricFamily(
+            "glimpse_drift_unfamiliar_share", "Share of them that was unfamiliar.", labels=("model",)
+        )
+        index = GaugeMetricFamily(
+            "glimpse_drift_index",
+            "Population stability index against the card: above 0.1 a change, above 0.25 a large one.",
+            labels=("model", "facet"),
+        )
+        for model, drifted in self.reports().items():
+            answers.add_metric((model,), drifted.answers)
+            if drifted.unfamiliar is not None:
+                unfamiliar.add_metric((model,), drifted.unfamiliar)
+            for facet, value in drifted.index.items():
+                if value is not None:
+                    index.add_metric((model, facet), value)
+        return answers, unfamiliar, index
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+DRIFT = DriftSeries()
+REGISTRY.register(DRIFT)
 
 
 class Outcome:
@@ -151,6 +197,7 @@ def exposition() -> bytes:
         return generate_latest(REGISTRY)
     _forget_the_dead(Path(folder))
     together = CollectorRegistry()
+    together.register(DRIFT)
     MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
     return generate_latest(together)
 

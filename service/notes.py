@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.onnx_file import Stamp
-from service.metrics import SHARED_FOLDER
+from service.shared_counts import SHARED_FOLDER
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,13 @@
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-_HARMLESS = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+from models.prediction import REQUEST_ID
+
+_HARMLESS = re.compile(REQUEST_ID)
 
 _random = random.Random()  # seeded by the system, in each process anew
 
@@ -46,6 +49,18 @@ def record(stages: Mapping[str, float]) -> None:
         noted = _stages.get()
         for stage, took in stages.items():
             noted[stage] = max(took, noted.get(stage, 0.0))
+
+
+@contextmanager
+def picture() -> Iterator[Mapping[str, float]]:
+    """The seconds that stages of one picture take, apart from those of the request's other pictures."""
+    stages: dict[str, float] = {}
+    known = _stages.set(stages)
+    try:
+        yield stages
+    finally:
+        _stages.reset(known)
+        record(stages)
 
 
 def stages() -> Mapping[str, float]:

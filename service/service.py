@@ -29,6 +29,7 @@ from service.connection import Connection
 from service.edge import Edge
 from service.errors import NotReady
 from service.many import answer_each
+from service.prediction_log import Answered, open_log
 from service.repository import Repository
 from service.room import Room
 from service.session import DeviceError
@@ -47,6 +48,9 @@ class _FileField:
             return {"type": "string", "format": "binary"}
         return {"type": "file", "format": "image"}
 
+
+FactsOf = Callable[[Any, Answers], Any]
+"""class_facts or price_facts."""
 
 File = Annotated[bytes, _FileField()]
 ModelName = Annotated[str | None, Field(description="A name from GET /models")]
@@ -87,6 +91,7 @@ class Glimpse:
             [key.get_secret_value() for key in self.settings.api_keys], self.settings.rate_limit
         )
         self.room = Room(self.settings.max_held_bytes)
+        self.prediction_log = open_log(self.settings)
         self.reason = ""
         """Why the service is not ready; empty where it is."""
         try:
@@ -138,7 +143,7 @@ class Glimpse:
         image: the bytes of one image file. model: a classifier of GET /models; the default if none.
         """
         engine = self.catalog.classifier(model)
-        facts = class_facts(engine.card, await engine.answer(image))
+        facts = await self._facts("/classify", engine, class_facts, image)
         return ClassAnswer(**dict(facts), **_source(engine.card))
 
     @bentoml.api(input_spec=PictureForm)
@@ -148,7 +153,7 @@ class Glimpse:
         image: the bytes of one image file. model: a regressor of GET /models; the default if none.
         """
         engine = self.catalog.regressor(model)
-        facts = price_facts(engine.card, await engine.answer(image))
+        facts = await self._facts("/price", engine, price_facts, image)
         return PriceAnswer(**dict(facts), **_source(engine.card))
 
     @bentoml.api(route="/classify/batch", input_spec=PicturesForm)
@@ -158,7 +163,8 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.classifier(model)
-        return ClassAnswers(answers=await _each(images, engine, class_facts), **_source(engine.card))
+        answers = await self._each("/classify/batch", engine, class_facts, images)
+        return ClassAnswers(answers=answers, **_source(engine.card))
 
     @bentoml.api(route="/price/batch", input_spec=PicturesForm)
     async def price_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> PriceAnswers:
@@ -167,15 +173,43 @@ class Glimpse:
         images: the bytes of the image files, as they arrive.
         """
         engine = self.catalog.regressor(model)
-        return PriceAnswers(answers=await _each(images, engine, price_facts), **_source(engine.card))
+        answers = await self._each("/price/batch", engine, price_facts, images)
+        return PriceAnswers(answers=answers, **_source(engine.card))
 
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Write what the prediction log still has to."""
+        if self.prediction_log is not None:
+            self.prediction_log.close()
 
-async def _each(images: AsyncIterator[bytes], engine: Any, facts: Callable[[Any, Answers], Any]) -> list[Any]:
-    async def answer(image: bytes) -> Any:
-        return facts(engine.card, await engine.answer(image))
+    async def _each(self, call: str, engine: Any, facts: FactsOf, images: AsyncIterator[bytes]) -> list[Any]:
+        async def numbered() -> AsyncIterator[tuple[int, bytes]]:
+            index = 0
+            async for image in images:
+                yield index, image
+                index += 1
 
-    with engine.held():
-        return await answer_each(images, answer)
+        async def answer(numbered: tuple[int, bytes]) -> Any:
+            index, image = numbered
+            return await self._facts(call, engine, facts, image, index)
+
+        with engine.held():
+            return await answer_each(numbered(), answer)
+
+    async def _facts(
+        self, call: str, engine: Any, facts_of: FactsOf, image: bytes, index: int | None = None
+    ) -> Any:
+        """The answer to one picture, noted in the prediction log where there is one."""
+        if self.prediction_log is None:
+            return facts_of(engine.card, await engine.answer(image))
+        with request.picture() as stages:
+            row = await engine.answer(image)
+        facts = facts_of(engine.card, row)
+        familiarity = float(row["familiarity"])
+        request_id = request.current_id()
+        answered = Answered(request_id, index, call, engine.card, facts, familiarity, stages)
+        self.prediction_log.answered(answered, image)
+        return facts
 
 
 def _source(card: Any) -> dict[str, str]:

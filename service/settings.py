@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.picture import MAX_PIXELS
@@ -100,3 +100,26 @@ class Settings(BaseSettings):
 
     log_requests: bool = False
     """One log line for each request, with its id, status and milliseconds."""
+
+    prediction_log: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    """A folder for one JSON line per answered picture, and what POST /feedback says; none is written where
+    this is not set. Kept in it is what was answered, no picture."""
+
+    prediction_log_bytes: Positive = 64 * 2**20
+    """Size at which a file of the prediction log is full, and the next one begun."""
+
+    prediction_log_files: Positive = 5
+    """Full files that each worker keeps; older ones are deleted."""
+
+    log_pictures: bool = False
+    """Keep the uploads too, beside the prediction log."""
+
+    log_pictures_bytes: Positive = 2**30
+    """Of all uploads that are kept; no more are, beyond it."""
+
+    @field_validator("log_pictures")
+    @classmethod
+    def _needs_a_log(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("prediction_log") is None:
+            raise ValueError("pictures are kept beside the prediction log; set GLIMPSE_PREDICTION_LOG too")
+        return value

@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 
 from models.card import Card
 from models.zoo import ZOO, Model, ZooError, open_model
-from training import sources, tables
+from training import live, sources, tables
 from training.crossvalidate import crossvalidate
 from training.datasets import DataError, Examples, Splits
 from training.evaluate import Evaluation, evaluate
@@ -23,6 +23,7 @@ from training.learn import learn
 from training.model_card import write_model_card
 from training.recipe import Recipe
 from training.recipes import PUBLISHED, RECIPES
+from training.reference import refer
 from training.report import PICTURES, report
 from training.strangers import strangers
 from training.tracking import log_card, log_epoch, tracked
@@ -102,11 +103,19 @@ def evaluate_files(
     strange: Annotated[
         Path | None, typer.Option(help="A folder of pictures that the model is not made for.")
     ] = None,
+    from_log: Annotated[
+        Path | None, typer.Option(help="A prediction log of the service to measure by its feedback instead.")
+    ] = None,
 ) -> None:
     """Measure .onnx files on the test split of the data named in their card.
 
     Prints the tables and writes them to runs/NAME/evaluation.json.
     """
+    if from_log is not None:
+        answered = live.read(from_log)
+        for table in tables.of_live(answered, live.join(answered)):
+            console.print(table)
+        return
     for model, splits in _models(names, data, zoo):
         card = model.card
         if pictures is None:
@@ -142,6 +151,22 @@ def draw_report(
         for path in report(model.card, evaluation, published, runs / model.card.name / "report"):
             console.print(f"wrote {path}")
         write_model_card(model, published)
+
+
+@app.command(name="reference")
+def refer_again(
+    names: Annotated[list[str] | None, typer.Argument(help="Models of the zoo; all of them.")] = None,
+    data: DataFolder = sources.DATA,
+    zoo: ZooFolder = ZOO,
+) -> None:
+    """Write how .onnx files answer their test split into their cards: drift is measured against it.
+
+    Weights, version and golden answers stay; `train` and `export` do this by themselves.
+    """
+    for model, splits in _models(names, data, zoo):
+        path = refer(model, splits)
+        write_model_card(open_model(path), PICTURES / model.card.name)
+        console.print(f"wrote {path}")
 
 
 @app.command(name="crossvalidate")

@@ -31,6 +31,7 @@ from training.fitted import Fitted, Target
 from training.networks import Network
 from training.pages import pages
 from training.recipe import Recipe
+from training.reference import reference
 from training.sources import DATA
 from training.strangers import strangers
 
@@ -119,9 +120,10 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
             graphs.write(graph, card, path)
         model = open_model(path)
         fresh = strangers(recipe.data, recipe.view, 1000, seed=2, root=root)
-        measured = evaluate(model, splits, fresh).measured
-        _above_floors(recipe, measured)
-        graphs.write(graph, card.model_copy(update={"measured": measured}), path)
+        found = evaluate(model, splits, fresh)
+        _above_floors(recipe, found.measured)
+        usual = reference(card, found.outputs, found.measured.data)
+        graphs.write(graph, card.model_copy(update={"measured": found.measured, "reference": usual}), path)
         open_model(path)
         target = folder / path.name
         path.replace(target)

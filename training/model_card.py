@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from models.card import Card
+from models.card import Card, Histogram, PriceReference
 from models.zoo import Model
 
 REBUILD = "python -m training train {name}"
@@ -89,7 +89,7 @@ The constant is {constant} of the training split.
 | metric | this model | constant | meaning |
 |---|---|---|---|
 {rows}
-{_pictures(pictures)}
+{_pictures(pictures)}{_usual(card)}
 ## Limits
 
 {_limits(card)}
@@ -110,6 +110,32 @@ def meaning(metric: str) -> str:
 
 def _pictures(pictures: Mapping[str, str]) -> str:
     return "".join(f"\n![{PICTURED[name]}]({path})\n" for name, path in pictures.items())
+
+
+def _usual(card: Card) -> str:
+    """What drift is measured against."""
+    usual = card.reference
+    if usual is None:
+        return ""
+    facets = {}
+    if isinstance(usual, PriceReference):
+        facets["price"] = _bins(usual.prices)
+    elif card.task == "classification":
+        shares = zip(card.labels, usual.classes, strict=True)
+        facets["class"] = ", ".join(f"{label} {share:.1%}" for label, share in shares)
+        facets["confidence"] = _bins(usual.confidence)
+    facets["familiarity"] = _bins(usual.familiarity)
+    rows = "\n".join(f"- {facet}: {bins}" for facet, bins in facets.items())
+    return (
+        f"\n## How it usually answers\n\nTo {usual.data}, n = {usual.n:,}. The service measures drift against"
+        f" this.\n\n{rows}\n"
+    )
+
+
+def _bins(histogram: Histogram) -> str:
+    first, *others = histogram.shares
+    above = (f"{share:.1%} from {edge:.6g}" for edge, share in zip(histogram.edges, others, strict=True))
+    return ", ".join((f"{first:.1%} below", *above))
 
 
 def _cell(value: float | None) -> str:

@@ -7,6 +7,7 @@ from rich.table import Table
 from models.card import Card
 from training.crossvalidate import HeldOut
 from training.evaluate import Evaluation
+from training.live import Joined, PredictionLog
 
 STATED = ("median_ape", "mae", "r2_log")
 """The errors that cross-validation states of each kind of photo."""
@@ -42,3 +43,30 @@ def of_folds(title: str, held_out: HeldOut) -> Table:
         for metric in STATED:
             table.add_row(kind, str(count), metric, f"{found[metric]:.4g}", f"{constant[metric]:.4g}")
     return table
+
+
+def of_live(log: PredictionLog, joined: Joined) -> Iterator[Table]:
+    """Each model's answers and errors in service, and what of the log could not be used."""
+    for model in joined.models:
+        live = Table("in service", "", title=f"{model.model}, version {model.version}")
+        live.add_row("answered", f"{model.answered:,}")
+        live.add_row("familiar", f"{model.familiar:.1%}")
+        live.add_row("truth is known", f"{model.told:,}")
+        if model.accuracy is not None:
+            live.add_row("accuracy", _share(model.accuracy))
+        if model.median_ape is not None:
+            live.add_row("median_ape", f"{model.median_ape:.1%}")
+        if model.coverage is not None:
+            live.add_row("coverage", _share(model.coverage))
+        yield live
+    unused = Table("feedback that was not used", "n")
+    unused.add_row("of no prediction in the log", str(joined.unmatched))
+    unused.add_row("of an id under which a model answered twice", str(joined.ambiguous))
+    unused.add_row("a number for a class, or a word for a price", str(joined.wrong_kind))
+    unused.add_row("told again later", str(joined.repeated))
+    unused.add_row("broken lines, of either kind", str(log.broken))
+    yield unused
+
+
+def _share(found: tuple[float, float, float]) -> str:
+    return "{:.1%} (95 % interval: {:.1%} to {:.1%})".format(*found)

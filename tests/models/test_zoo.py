@@ -1,5 +1,6 @@
 """The zoo: the files of the repository are what they say, and nothing else gets in."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from models.zoo import ZOO, ZooError, find, open_model
 from training import sources
 from training.evaluate import evaluate
 from training.recipes import PUBLISHED
+from training.reference import reference
 from training.strangers import strangers
 
 ALL = [path.stem for path in find(ZOO)]
@@ -70,11 +72,19 @@ def test_classifiers_reach_their_floor_on_the_whole_test_split(name, floor, data
     trained_on = model.card.training.name
     splits = sources.load(trained_on, model.card.view, data)
     strange = strangers(trained_on, model.card.view, 300, seed=3, root=data)
-    measured = evaluate(model, splits, strange).measured
+    found = evaluate(model, splits, strange)
+    measured, usual = found.measured, model.card.reference
 
     assert measured.n == 10_000
     assert measured.values["accuracy"] >= floor
     assert measured.values["accuracy"] == pytest.approx(model.card.measured.values["accuracy"], abs=5e-4)
+    # What drift is measured against is how it answers.
+    again = reference(model.card, found.outputs, measured.data)
+    assert (usual.data, usual.n) == (measured.data, measured.n)
+    assert usual.classes == pytest.approx(again.classes, abs=1e-3)
+    for then, now in ((usual.confidence, again.confidence), (usual.familiarity, again.familiarity)):
+        assert then.edges == pytest.approx(now.edges, abs=1e-4)
+        assert then.shares == pytest.approx(now.shares, abs=5e-3)
 
 
 @pytest.mark.parametrize("name", ["cars-mlp", "cars-cnn", "cars-transfer"])
@@ -82,6 +92,49 @@ def test_cars_beat_the_constant_median(name):
     measured = open_model(ZOO / f"{name}.onnx").card.measured
 
     assert measured.values["median_ape"] < measured.baseline["median_ape"]
+
+
+@pytest.mark.parametrize("name", ["cars-mlp", "cars-cnn", "cars-transfer"])
+def test_cars_know_how_they_usually_answer(name):
+    card = open_model(ZOO / f"{name}.onnx").card
+
+    assert (card.reference.data, card.reference.n) == (card.measured.data, card.measured.n)
+    assert card.reference.prices.shares == pytest.approx([0.1] * 10, abs=5e-3)
+    assert card.reference.familiarity.shares == pytest.approx([0.1] * 10, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": (0.5, 0.5)}, "2 shares, not one per label"),
+        ({"classes": (0.2,) * 10}, "the shares sum to 2"),
+        ({"classes": (-0.1, 0.3, *(0.1,) * 8)}, "greater than or equal to 0"),
+        ({"confidence": {"edges": (0.9, 0.9), "shares": (0.2, 0.3, 0.5)}}, "the edges do not increase"),
+        ({"confidence": {"edges": (0.9,), "shares": (0.2, 0.3, 0.5)}}, "1 edges make 2 bins"),
+        ({"n": 0}, "greater than 0"),
+    ],
+)
+def test_a_card_with_an_impossible_reference_is_refused(copied, change, message):
+    path, graph = copied
+    prop = card_of(graph)
+    card = json.loads(prop.value)
+    card["reference"] |= change
+    prop.value = json.dumps(card)
+    onnx.save(graph, path)
+
+    with pytest.raises(ZooError, match=message):
+        open_model(path)
+
+
+def test_a_file_of_before_there_were_references_opens(copied):
+    path, graph = copied
+    prop = card_of(graph)
+    card = json.loads(prop.value)
+    del card["reference"]
+    prop.value = json.dumps(card)
+    onnx.save(graph, path)
+
+    assert open_model(path).card.reference is None
 
 
 @pytest.fixture

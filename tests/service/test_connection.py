@@ -195,9 +195,9 @@ def test_all_uploads_together_have_a_bound(tmp_path):
 
 
 def test_a_field_has_a_bound(server):
-    answer = httpx.post(f"{server}/classify", files={"image": PNG}, data={"model": "a" * 2000})
+    answer = httpx.post(f"{server}/classify", files={"image": PNG}, data={"model": "a" * 20_000})
     assert answer.status_code == 400
-    assert "1,024 bytes" in answer.json()["detail"]
+    assert "16,384 bytes" in answer.json()["detail"]
 
 
 def test_one_picture_of_a_batch_has_the_bound_of_one_picture(tmp_path):

@@ -26,9 +26,12 @@ def test_train_export_and_evaluate(tmp_path, data):
     again = training("export", "drawn-cars", *options)
     assert again.returncode == 0, again.stderr
     evaluated = training("evaluate", "drawn-cars", *options)
+    referred = training("reference", "drawn-cars", *options[:4])
     pictures = tmp_path / "pictures"
     reported = training("report", "drawn-cars", *options, "--pictures", pictures)
 
+    assert referred.returncode == 0, referred.stderr
+    assert first.reference is not None
     assert "images/s" in trained.stdout
     assert (tmp_path / "zoo" / "drawn-cars.md").exists()
     assert open_model(tmp_path / "zoo" / "drawn-cars.onnx").card == first
@@ -80,5 +83,5 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path):
 
 
 def test_every_command_has_help():
-    for command in ("fetch", "train", "export", "evaluate", "report", "crossvalidate"):
+    for command in ("fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate"):
         assert command in training(command, "--help").stdout
