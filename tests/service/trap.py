@@ -36,7 +36,7 @@ def no_number() -> Sequence[NodeProto]:
 
 
 def hanging(products: int) -> Sequence[NodeProto]:
-    """So many products of matrices, one after the other: on one core of 2026 some 20 a second."""
+    """So many products of matrices, one after the other, of two gigaflops each."""
     return [
         _constant("side", np.array([256, 256], np.int64)),
         _constant("unit", np.eye(256, dtype=np.float32)),
