@@ -39,7 +39,6 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-cache",  # a new release must not meet an old script
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 
@@ -228,7 +227,11 @@ def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
 def _about(request_id: str) -> list[tuple[bytes, bytes]]:
     """The headers that every answer has."""
     timing = request.server_timing(request.total())
-    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode())]
+    return [
+        (b"x-request-id", request_id.encode()),
+        (b"server-timing", timing.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
 
 
 async def _nothing() -> Message:
