@@ -71,7 +71,7 @@ def document(service: bentoml.Service[Any]) -> bytes:
 
 def _make_true(call: dict[str, Any]) -> None:
     call["responses"] = {"200": call["responses"][200], **_problems()}
-    call.pop("tags")
+    del call["tags"], call["x-bentoml-name"]
     form = call["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     del form["model"]["default"]  # null, which is no string
     if "image" in form:
