@@ -59,7 +59,7 @@ def mix(seed: int = 7) -> list[Shape]:
     sent = shapes(png)
     damaged = {f"cut-{share}": png[: len(png) * share // 10] for share in range(1, 10)}
     refused = (413, 415, 422)
-    for name, data in (files.too_many_pixels() | files.too_many_blocks(100_000) | damaged).items():
+    for name, data in (files.too_many_pixels() | files.too_many_blocks(150_000) | damaged).items():
         for path in (b"/classify", b"/price"):
             first = b"POST " + path + b" HTTP/1.1"
             sent.append(Shape(f"file-{name}", request(data, b"image/png", first), refused))
