@@ -1,6 +1,5 @@
 """Hostile files, opened directly: what they may cost, what is never reached, and what is still answered."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -21,6 +20,7 @@ SIDE = 64
 SCENE = pictures.landscape(120, 80)
 open_picture(pictures.encoded(SCENE), SIDE)  # registers HEIF, so that Pillow can write it here
 ENCODED = {kind: pictures.encoded(SCENE, kind) for kind in FORMATS}
+ABSURD, ENDLESS, INFLATING = files.too_many_pixels(), files.too_many_blocks(8 * 2**20), files.inflating()
 
 COST = """
 import json, sys, time
@@ -54,31 +54,35 @@ def cost(folder, data: bytes) -> tuple[str, float, float]:
     return tuple(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize(("name", "data"), files.too_many_pixels().items())
-def test_absurd_sizes_cost_nothing(tmp_path, name, data):
-    outcome, peak, seconds = cost(tmp_path, data)
+@pytest.mark.parametrize("data", ABSURD.values(), ids=ABSURD)
+def test_absurd_sizes_cost_nothing(tmp_path, data):
+    outcome, peak, _ = cost(tmp_path, data)
 
     assert outcome == "size"
     assert peak < 10
-    assert seconds < 0.5
 
 
-@pytest.mark.parametrize(("name", "data"), files.too_many_blocks(8 * 2**20).items())
-def test_endless_files_cost_little(tmp_path, name, data):
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_a_container_that_lies_costs_nothing(tmp_path, kind):
+    outcome, peak, _ = cost(tmp_path, files.with_ispe(ENCODED[kind], 60_000, 60_000))
+
+    assert outcome in ("size", "content", "format")
+    assert peak < 10
+
+
+@pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS)
+def test_endless_files_cost_little(tmp_path, data):
     """Unguarded, 8 MiB of them cost up to half a GB or half a minute."""
     outcome, peak, seconds = cost(tmp_path, data)
 
     assert outcome == "content"
     assert peak < 40
-    assert seconds < 2
+    assert seconds < 5
 
 
-@pytest.mark.parametrize(("name", "data"), files.inflating().items())
-def test_inflating_files_cost_little(tmp_path, name, data):
-    _, peak, seconds = cost(tmp_path, data)
-
-    assert peak < 20
-    assert seconds < 1
+@pytest.mark.parametrize("data", INFLATING.values(), ids=INFLATING)
+def test_inflating_files_cost_little(tmp_path, data):
+    assert cost(tmp_path, data)[1] < 20
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -157,8 +161,8 @@ def test_progressive_and_arithmetic_jpeg():
     # The same segments with the arithmetic frame header (SOF9): its decoder makes some picture of any bits.
     baseline = pictures.encoded(SCENE, "JPEG")
     arithmetic = baseline.replace(b"\xff\xc0\0\x11", b"\xff\xc9\0\x11")
-    with contextlib.suppress(PictureError):
-        assert open_picture(arithmetic, SIDE).shape == (80, 120, 3)
+    assert arithmetic != baseline
+    assert open_picture(arithmetic, SIDE).shape == (80, 120, 3)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])

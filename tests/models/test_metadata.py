@@ -1,6 +1,9 @@
 """Metadata is nobody's business: whatever it is, the picture is answered, or refused with a reason."""
 
 import struct
+import subprocess
+import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from loadtests.hostile.files import EIGHT, jpeg, png, png_chunk
+from loadtests.server import REPO
 from models.picture import PictureError, open_picture
 from models.reader import EXIF_BLOCKS, HARMLESS, Impatient, check_tiff, reader
 from tests import pictures
@@ -95,6 +99,24 @@ def test_10_mb_of_xmp(kind):
     assert open_picture(data, SIDE).shape == (80, 120, 3)
 
 
+def test_oddities_are_neither_printed_nor_remembered():
+    """Python would print each of Pillow's warnings, and keep each text for as long as the process lives."""
+    code = """
+import sys
+from PIL import TiffImagePlugin
+from models.picture import open_picture
+from loadtests.hostile.files import EIGHT, png, png_chunk
+for number in range(200):
+    entry = number.to_bytes(2, "little") + b"\\7\\0\\xff\\0\\0\\0" + bytes([number]) * 4
+    open_picture(png(EIGHT, EIGHT, png_chunk(b"eXIf", b"II*\\0\\x08\\0\\0\\0\\1\\0" + entry + bytes(4))), 28)
+kept = getattr(TiffImagePlugin, "__warningregistry__", {})
+sys.exit(len(kept) > 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_exif_in_many_segments():
     """Up to a megabyte is joined; what goes on for ever, each time copying what there is, is not."""
     segment = b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)
@@ -111,7 +133,11 @@ def test_an_exif_block_of_a_million_orientations():
 
     with pytest.raises(Impatient):
         check_tiff(block, 1)
+    tracemalloc.start()
     assert open_picture(png(EIGHT, EIGHT, png_chunk(b"eXIf", block)), SIDE).shape == (8, 8, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * len(block)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
