@@ -6,13 +6,16 @@ view's business (models/views.py). Everything wrong with an upload ends here as 
 Formats, limits and the reduced-scale JPEG decoding: https://pillow.readthedocs.io/en/stable/
 """
 
-import io
+import warnings
+from collections.abc import Mapping
 from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from models.reader import HARMLESS, check_tiff, reader
 
 Picture = npt.NDArray[np.uint8]
 
@@ -21,6 +24,18 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
 MAX_PIXELS = 50_000_000
 """Phone cameras end at 50 megapixels; as RGB that is 150 MB."""
+
+
+TURNS: Mapping[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (Exif 2.32, section 4.6.4)."""
 
 
 class PictureError(ValueError):
@@ -48,8 +63,11 @@ def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -
     if not data:
         raise PictureError("content", "The file is empty; send the bytes of a picture.")
     _set_up_pillow()
+    # Where a plugin must make room for all pixels to learn how many there are (WebP, GIF), it asks first.
+    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        check_tiff(data, max_pixels)
+        with Image.open(reader(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise _too_large(max_pixels)
             image.draft(None, (2 * shorter_side, 2 * shorter_side))
@@ -58,6 +76,8 @@ def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -
         raise
     except UnidentifiedImageError:
         raise PictureError("format", f"This is not a picture; send one of {', '.join(FORMATS)}.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(max_pixels) from None
     except MemoryError:
         raise
     # Pillow's plugins raise whatever their parser stumbled over: OSError, SyntaxError,
@@ -73,10 +93,10 @@ def _set_up_pillow() -> None:
     if "HEIF" not in Image.OPEN:
         import pillow_heif
 
-        # Pillow warns from half of its limit on, through state that threads share; ours is checked
-        # above, before any decoding.
-        Image.MAX_IMAGE_PIXELS = None
-        pillow_heif.register_heif_opener(thumbnails=False)
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+        # Pillow warns of odd metadata in as many words as there are oddities; Python prints each of them and
+        # remembers it for ever.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _too_large(max_pixels: int) -> PictureError:
@@ -87,10 +107,21 @@ def _too_large(max_pixels: int) -> PictureError:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Orientation 1 is "as stored": exif_transpose would copy all pixels for nothing.
-    if image.getexif().get(0x0112, 1) == 1:
-        return image
-    return ImageOps.exif_transpose(image)
+    image.load()  # a TIFF turns itself while it loads
+    turn = TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> object:
+    """The EXIF orientation; None where there is none to be read. Only that: the rest is nobody's business."""
+    exif = image.info.get("exif", b"")
+    try:
+        if len(exif) > HARMLESS:
+            check_tiff(exif.removeprefix(b"Exif\0\0"), MAX_PIXELS)
+        orientation: object = image.getexif().get(0x0112)
+        return orientation
+    except Exception:
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Picture:

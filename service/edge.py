@@ -1,11 +1,12 @@
 """The edge: an ASGI layer between the socket and BentoML.
 
-It answers the calls that carry pictures, GET /models, /metrics and the page itself, and lets BentoML
-have the rest (probes, /docs.json, /schema.json). Every error that leaves is problem+json.
+It answers the calls that carry pictures, GET /models, /metrics, /docs.json and the page itself, and lets
+BentoML have the rest (probes, /schema.json). Every error that leaves is problem+json.
 Why not BentoML's own request handling: docs/decisions/0003.
 """
 
 import asyncio
+import functools
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
@@ -18,7 +19,7 @@ import bentoml
 from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 
-from service import metrics, repository_calls, request
+from service import metrics, openapi, repository_calls, request
 from service.errors import (
     PROBLEM_JSON,
     Failed,
@@ -95,6 +96,8 @@ class Edge:
         self._posts["/feedback"] = take_feedback
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
         self._gets |= dict.fromkeys(PAGE_FILES, self._page)
+        self._gets["/docs.json"] = self._docs
+        self._document = functools.cache(functools.partial(openapi.document, service))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -183,6 +186,9 @@ class Edge:
 
     async def _metrics(self, scope: Scope, head: Head, receive: Receive) -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    async def _docs(self, scope: Scope, head: Head, receive: Receive) -> Response:
+        return Response(self._document(), media_type=JSON)
 
     async def _page(self, scope: Scope, head: Head, receive: Receive) -> Response:
         return FileResponse(PAGE / PAGE_FILES[scope["path"]], headers=PAGE_HEADERS)

@@ -1,0 +1,56 @@
+"""Requests made up from our own OpenAPI document: each answer is one that it promises."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests import pictures
+from tests.hostile.conftest import PNG
+
+GETS = ["/models", "/metrics", "/livez", "/readyz"]
+POSTS = ["/classify", "/price", "/classify/batch", "/price/batch"]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+FILES = [PNG, PNG[:300], b"", b"text", pictures.encoded(pictures.landscape(90, 60), "JPEG")]
+
+schemathesis.openapi.format("binary", st.one_of(st.binary(max_size=200), st.sampled_from(FILES)))
+for media_type in ("image/*", "application/octet-stream"):
+    schemathesis.openapi.media_type(media_type, st.sampled_from(FILES))
+
+
+@pytest.fixture(scope="module")
+def document(attacked):
+    return schemathesis.openapi.from_url(f"{attacked.url}/docs.json")
+
+
+def test_the_document_knows_every_call(document):
+    operations = [result.ok() for result in document.get_all_operations()]
+
+    assert {operation.path for operation in operations} == {*GETS, *POSTS}
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_what_is_asked_without_a_body_is_answered_as_promised(document, path):
+    document[path]["GET"].Case().call_and_validate(checks=CHECKS)
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("path", POSTS)
+def test_what_is_posted_is_answered_as_promised(document, path, mode):
+    """Both as the document describes and, in the negative mode, otherwise."""
+    seen = set()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(case=document[path]["POST"].as_strategy(generation_mode=mode))
+    def ask(case):
+        seen.add(case.call_and_validate(checks=CHECKS).status_code)
+
+    ask()
+    assert 400 in seen if mode is GenerationMode.NEGATIVE else 200 in seen
