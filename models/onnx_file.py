@@ -1,6 +1,5 @@
 """An .onnx file as it was at one moment: read whole, so that what was verified is what is opened."""
 
-import errno
 import hashlib
 import os
 import stat
@@ -13,8 +12,8 @@ MAX_FILE_BYTES = 512 * 2**20
 """While a file is verified it is in memory several times over. The largest model here has 20 MB."""
 
 
-FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-"""Not through a link, and without waiting for somebody who writes into a pipe."""
+FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))
+"""Without waiting for somebody who writes into a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,6 @@ def read_onnx(path: Path) -> OnnxFile:
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OnnxFileError("it is a symbolic link; put the file itself there") from None
         raise OnnxFileError(f"it cannot be read: {error.strerror}") from None
     return OnnxFile.of(path, data, stamp)
 

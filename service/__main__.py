@@ -116,6 +116,7 @@ def _serve(host: str, port: int, settings: Settings) -> None:
         port=port,
         http="service.connection:Connection",
         loop="auto" if sys.platform == "win32" else "service.loop:Loop",
+        ws="none",
         lifespan="on",
         workers=settings.workers,
         log_config=None,

@@ -85,7 +85,7 @@ class Catalog:
                 raise error
             log.error("The file of %s is refused: %s", path.stem, error)
             with contextlib.suppress(FileNotFoundError):  # it has gone since
-                notes.put(path.stem, Note(stamp=Stamp.of(path.lstat()), reason=str(error)))
+                notes.put(path.stem, Note(stamp=Stamp.of(path.stat()), reason=str(error)))
 
         device, models = open_sessions(paths, settings, refuse)
         if device.reason:

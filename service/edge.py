@@ -9,19 +9,17 @@ import asyncio
 import functools
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import bentoml
 from pydantic import BaseModel
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from service import metrics, openapi, repository_calls, request
 from service.errors import (
-    PROBLEM_JSON,
     Failed,
     NotReady,
     Overloaded,
@@ -30,42 +28,23 @@ from service.errors import (
     problem_response,
 )
 from service.feedback import take_feedback
-from service.intake import ClientGone, Head, read_form, read_pictures
+from service.hang_up import ClientGone, unless_gone
+from service.intake import Head, read_form, read_pictures
+from service.outgoing import DETAILS, about, with_problems
+from service.page_files import PAGE_FILES, page_file
 from service.tracing import Trace
+from service.types import App, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Handler = Callable[[Scope, Head, Receive], Awaitable[Response]]
-Result = TypeVar("Result")
 
 JSON = "application/json"
-PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-cache",  # a new release must not meet an old script
-    "Referrer-Policy": "no-referrer",
-}
-
 OPEN_TO_ALL = frozenset({*PAGE_FILES, "/livez", "/readyz", "/healthz"})
 """What needs no API key where keys are set: the page, which asks for one, and the probes."""
 
-NOSNIFF = (b"x-content-type-options", b"nosniff")
-
 GONE = 499
 """The status that is counted where the client hung up; nobody reads it."""
-
-DETAILS = {
-    HTTPStatus.NOT_FOUND: "There is nothing here; POST a picture to /classify or /price, or GET /models.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address answers another method; see the Allow header.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The service is not ready to answer; ask /readyz again shortly.",
-}
 
 
 class Edge:
@@ -95,7 +74,7 @@ class Edge:
         }
         self._posts["/feedback"] = take_feedback
         self._gets: dict[str, Handler] = {"/models": self._models, "/metrics": self._metrics}
-        self._gets |= dict.fromkeys(PAGE_FILES, self._page)
+        self._gets |= dict.fromkeys(PAGE_FILES, _page)
         self._gets["/docs.json"] = self._docs
         self._document = functools.cache(functools.partial(openapi.document, service))
 
@@ -108,7 +87,7 @@ class Edge:
         request_id = request.begin(head.headers.get(b"x-request-id", b"").decode("latin-1"))
         handler = self._handler(scope, head)
         if handler is None:
-            await self._app(scope, receive, _with_problems(send, scope, request_id))
+            await self._app(scope, receive, with_problems(send, scope, request_id))
             return
         try:
             response = await handler(scope, head, receive)
@@ -124,7 +103,7 @@ class Edge:
             log.exception("%s failed", scope["path"])
             detail = f"The server could not answer; quote request {request_id} to its operator."
             response = Failed(detail).response(request_id)
-        response.raw_headers.extend(_about(request_id))
+        response.raw_headers.extend(about(request_id))
         total = request.total()
         path, status = scope.get("call", scope["path"]), response.status_code
         metrics.REQUESTS.labels(path, status).inc()
@@ -147,7 +126,8 @@ class Edge:
             return call.answer if method in call.methods else _only(", ".join(call.methods))
         if path == "/readyz" and bentoml.get_current_service().why_not_ready:
             return _not_ready
-        return None
+        # Starlette would redirect to the address without it, on whichever host the client names.
+        return _nowhere if path.endswith("/") else None
 
     async def _one(self, scope: Scope, head: Head, receive: Receive) -> Response:
         glimpse = bentoml.get_current_service()
@@ -190,40 +170,18 @@ class Edge:
     async def _docs(self, scope: Scope, head: Head, receive: Receive) -> Response:
         return Response(self._document(), media_type=JSON)
 
-    async def _page(self, scope: Scope, head: Head, receive: Receive) -> Response:
-        return FileResponse(PAGE / PAGE_FILES[scope["path"]], headers=PAGE_HEADERS)
-
-
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the client hangs up; ClientGone is raised then.
-
-    receive: of a request whose body was read to its end.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        task.cancel()
-
-    watching = asyncio.create_task(watch())
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if gone:
-            task.uncancel()
-            raise ClientGone from None
-        raise
-    finally:
-        watching.cancel()
-
 
 def _json(answer: BaseModel) -> Response:
     return Response(answer.model_dump_json(), media_type=JSON)
+
+
+async def _nowhere(scope: Scope, head: Head, receive: Receive) -> Response:
+    status = HTTPStatus.NOT_FOUND
+    return problem_response(status, status.phrase, DETAILS[status], request.current_id())
+
+
+async def _page(scope: Scope, head: Head, receive: Receive) -> Response:
+    return page_file(scope["path"])
 
 
 async def _not_ready(scope: Scope, head: Head, receive: Receive) -> Response:
@@ -248,38 +206,3 @@ def _only(methods: str) -> Handler:
         return problem_response(status, status.phrase, detail, request.current_id(), {"Allow": methods})
 
     return refuse
-
-
-def _with_problems(send: Send, scope: Scope, request_id: str) -> Send:
-    """Turns BentoML's own error bodies (text, JSON lists) into problem+json."""
-    problem: Response | None = None
-
-    async def wrapped(message: Message) -> None:
-        nonlocal problem
-        if message["type"] == "http.response.start":
-            headers = dict(message["headers"])
-            if message["status"] >= 400 and headers.get(b"content-type") != PROBLEM_JSON.encode():
-                status = HTTPStatus(message["status"])
-                detail = DETAILS.get(status, status.description) or status.phrase
-                allow = {"Allow": headers[b"allow"].decode()} if b"allow" in headers else None
-                problem = problem_response(status, status.phrase, detail, request_id, allow)
-                problem.raw_headers.extend(_about(request_id))
-                return
-            if b"x-request-id" not in headers:
-                message["headers"] = [*message["headers"], *_about(request_id)]
-        if problem is None:
-            await send(message)
-        elif not message.get("more_body", False):
-            await problem(scope, _nothing, send)
-
-    return wrapped
-
-
-def _about(request_id: str) -> list[tuple[bytes, bytes]]:
-    """The headers that every answer has."""
-    timing = request.server_timing(request.total())
-    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
-
-
-async def _nothing() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}

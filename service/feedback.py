@@ -5,8 +5,6 @@ that was archived. Who joins the log counts what fits nothing (training/live.py)
 """
 
 import queue
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 import bentoml
 from pydantic import ValidationError
@@ -15,6 +13,7 @@ from starlette.responses import Response
 from models.prediction import Truth
 from service.errors import Malformed, NotLogged, Overloaded
 from service.intake import Head, read_body
+from service.types import Receive, Scope
 
 LARGEST = 4 * 2**10
 """Bytes of one feedback, at most."""
@@ -25,9 +24,7 @@ HOW = (
 )
 
 
-async def take_feedback(
-    scope: MutableMapping[str, Any], head: Head, receive: Callable[[], Awaitable[MutableMapping[str, Any]]]
-) -> Response:
+async def take_feedback(scope: Scope, head: Head, receive: Receive) -> Response:
     """202 with what was understood. Raises NotLogged, Malformed, TooLarge or Overloaded."""
     glimpse = bentoml.get_current_service()
     log = glimpse.prediction_log

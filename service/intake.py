@@ -5,18 +5,17 @@ BentoML's own reading would fetch a URL from a file field, unpickle some bodies 
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs
 
 from python_multipart.multipart import parse_options_header
 
 from service.errors import Malformed, TooLarge
+from service.hang_up import ClientGone
 from service.multipart import FormReader
 from service.room import Share
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+from service.types import Receive
 
 PARTS = 16
 """Parts in the form of one picture, at most: a form of a thousand fields is no upload."""
@@ -26,10 +25,6 @@ BATCH_PICTURES = 256
 
 FIELD = 16 * 2**10
 """Bytes of a field that is no picture, at most."""
-
-
-class ClientGone(Exception):
-    """The client hung up before all of its request was here."""
 
 
 @dataclass(frozen=True, slots=True)

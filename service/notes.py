@@ -57,7 +57,7 @@ class Notes:
     def on(self, path: Path) -> bool:
         """Whether there is one on the file that is at this path now."""
         note = self.all().get(path.stem)
-        return note is not None and path.exists() and note.stamp == Stamp.of(path.lstat())
+        return note is not None and path.exists() and note.stamp == Stamp.of(path.stat())
 
     def put(self, name: str, note: Note) -> None:
         self._own[name] = note

@@ -214,9 +214,9 @@ class Repository:
         with os.scandir(self._settings.models_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
-                    # Taken away since the folder was listed.
+                    # Taken away since the folder was listed, or a link to nothing.
                     with contextlib.suppress(FileNotFoundError):
-                        files[entry.name.removesuffix(SUFFIX)] = Stamp.of(entry.stat(follow_symlinks=False))
+                        files[entry.name.removesuffix(SUFFIX)] = Stamp.of(entry.stat())
         return files
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:

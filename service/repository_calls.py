@@ -15,8 +15,9 @@ import bentoml
 from starlette.responses import Response
 
 from service.errors import Forbidden, Malformed, TooLarge
-from service.intake import ClientGone, Receive
+from service.hang_up import ClientGone
 from service.repository import Repository
+from service.types import Receive, Scope
 
 PREFIX = "/v2/repository/"
 
@@ -32,7 +33,7 @@ class Call:
 
     label: str
     methods: tuple[str, ...]
-    answer: Callable[[Any, Any, Receive], Awaitable[Response]]
+    answer: Callable[[Scope, Any, Receive], Awaitable[Response]]
 
 
 def find(path: str) -> Call | None:
@@ -44,7 +45,7 @@ def find(path: str) -> Call | None:
         return None
     name, verb = matched.groups()
 
-    async def change(scope: Any, head: Any, receive: Receive) -> Response:
+    async def change(scope: Scope, head: Any, receive: Receive) -> Response:
         repository = _repository(control=True)
         if set(await _parameters(receive)) - {"unload_dependents"}:
             raise Malformed("A model is loaded from its file in the folder; send no `parameters`.")
@@ -54,7 +55,7 @@ def find(path: str) -> Call | None:
     return Call(f"{PREFIX}models/{{name}}/{verb}", ("POST",), change)
 
 
-async def _index(scope: Any, head: Any, receive: Receive) -> Response:
+async def _index(scope: Scope, head: Any, receive: Receive) -> Response:
     only_ready = (await _json(receive)).get("ready") is True
     entries = [entry.model_dump() for entry in await _repository().index()]
     if only_ready:

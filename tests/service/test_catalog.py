@@ -78,7 +78,7 @@ def test_a_worker_that_is_started_again_leaves_bad_files_out(zoo, tmp_path, monk
     settings = Settings(models_dir=zoo, device="cpu")
     put(zoo, "rubbish", b"not a model")
     put(zoo, "known", model_file("known"))
-    status = (zoo / "known.onnx").lstat()
+    status = (zoo / "known.onnx").stat()
     Notes(shared).put("known", Note(stamp=Stamp.of(status), reason="it crashed a trial"))
 
     again = Catalog.open(settings, strict=False)

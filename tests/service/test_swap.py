@@ -104,6 +104,15 @@ def test_a_new_name_appears_and_a_file_that_is_gone_is_served_no_longer(swapping
     assert version(url) != "404"
 
 
+def test_a_link_that_is_renamed_into_place_is_a_swap(swapping, tmp_path):
+    url, zoo = swapping
+    for number in ("1", "2"):
+        (tmp_path / number).write_bytes(model_file("linked", number))
+        (zoo / ".link").symlink_to(tmp_path / number)
+        (zoo / ".link").replace(zoo / "linked.onnx")
+        eventually(number, lambda: version(url, "linked"))
+
+
 def test_a_bad_file_is_refused_once_and_the_old_one_keeps_serving(swapping):
     url, zoo = swapping
     put(zoo, "rubbish", model_file("rubbish", "1"))
