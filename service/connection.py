@@ -56,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self._waited = 0.0
         self._expects = "head"  # or body, or nothing
         self._head = self._unheard = 0
+        self._deaf = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -68,7 +69,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
         self._unheard += len(data)
         super().data_received(data)
@@ -142,12 +143,13 @@ class Connection(HttpToolsProtocol):
         self._end(431, "head", f"The head of a request has at most {HEAD_BYTES:,} bytes; send fewer headers.")
 
     def _end(self, status: int, reason: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        """Say why, where that cannot be mistaken for part of another answer, and close."""
+        """Say why and close; behind an answer that is still owed, read no more and close after that."""
         metrics.CONNECTIONS_ENDED.labels(reason).inc()
-        cycle = self.cycle
-        if cycle is None or (
-            cycle.response_complete if self._expects == "head" else not cycle.response_started
-        ):
+        cycle, inside = self.cycle, self._expects == "body"
+        if cycle is not None and not cycle.response_complete and not inside:
+            cycle.keep_alive, self._expects, self._deaf = False, "", True
+            return
+        if cycle is None or not (inside and cycle.response_started):
             title = STATUS_LINE[status].split(b" ", 2)[2].strip().decode()
             answer = problem_response(status, title, detail, request.begin(), headers)
             lines = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]

@@ -194,7 +194,7 @@ def another_output_type(proto):
 
 
 def nine_labels(proto):
-    change_card(proto, labels=tuple("012345678"))
+    change_card(proto, labels=tuple("012345678"), reference=None)
 
 
 def a_label_twice(proto):
