@@ -6,6 +6,7 @@ send a byte a minute would otherwise take all of a server's connections and none
 """
 
 import logging
+import sys
 from asyncio import AbstractEventLoop, Transport
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,10 +21,22 @@ from service.errors import problem_response
 HEAD_BYTES = 64 * 2**10
 """Bytes of a request line with its headers, or of one name, value or chunk extension that never ends."""
 
+RESERVED_FILES = 200
+"""Open files that are no connections: libraries, model files while they are tried, logs."""
+
 LINGER = 1.0
 """Seconds that an idle connection stays open when the service ends, for a request that is on its way."""
 
 log = logging.getLogger(__name__)
+
+
+def open_files() -> int:
+    """How many the system allows this process. Without one left, clients would wait unanswered."""
+    if sys.platform == "win32":
+        return 2**16
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +44,7 @@ class Limits:
     """connections: open at once. head, body: seconds of waiting for the client until all of it is here;
     while we do not read, nobody waits for the client."""
 
-    connections: int = 1000
+    connections: int = 10_000
     head: float = 10
     body: float = 60
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import bentoml
 
+from models.prediction import REQUEST_ID
 from service.errors import PROBLEM_JSON, Problem
+
+JSON = "application/json"
 
 VERSION = "1"
 """Of the interface; what the server is made of is its operator's business."""
@@ -43,12 +46,46 @@ MODELS_SCHEMA = {
     },
 }
 
+INDEX_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "version", "state", "reason"],
+        "properties": {
+            "name": {"type": "string"},
+            "version": {"type": "string"},
+            "state": {"type": "string", "enum": ["READY", "LOADING", "UNAVAILABLE"]},
+            "reason": {"type": "string"},
+        },
+    },
+}
+
+FEEDBACK_SCHEMA = {
+    "type": "object",
+    "required": ["request_id", "truth"],
+    "properties": {
+        "request_id": {"type": "string", "pattern": REQUEST_ID},
+        "truth": {
+            "description": "The label, or the price.",
+            "oneOf": [
+                {"type": "string", "minLength": 1, "maxLength": 100},
+                {"type": "number", "minimum": 0, "exclusiveMinimum": True},
+            ],
+        },
+        "index": {"description": "Of a batch call.", "type": "integer", "minimum": 0, "maximum": 65535},
+    },
+    "additionalProperties": False,
+}
+
 GETS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
-    "/models": ("The cards of all models, and where each runs.", "application/json", MODELS_SCHEMA),
+    "/models": ("The cards of all models, and where each runs.", JSON, MODELS_SCHEMA),
     "/metrics": ("Metrics for Prometheus.", "text/plain", {"type": "string"}),
     "/livez": ("200 while the process runs.", "text/plain", {"type": "string"}),
     "/readyz": ("200 when requests can be answered, 503 until then.", "text/plain", {"type": "string"}),
+    "/v2/repository/index": ("Every model, and why one is not served.", JSON, INDEX_SCHEMA),
 }
+
+NAME_IN_PATH = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def document(service: bentoml.Service[Any]) -> bytes:
@@ -63,7 +100,7 @@ def document(service: bentoml.Service[Any]) -> bytes:
             "openapi": spec["openapi"],
             "info": {"title": "Glimpse", "version": VERSION, "description": service.inner.__doc__},
             "servers": spec["servers"],
-            "paths": calls | {path: {"get": _get(*about)} for path, about in GETS.items()},
+            "paths": calls | {path: {"get": _get(*about)} for path, about in GETS.items()} | _other_posts(),
             "components": {"schemas": {**_of_answers(schemas), "Problem": PROBLEM_SCHEMA}},
         }
     ).encode()
@@ -87,6 +124,26 @@ def _get(description: str, media_type: str, schema: Mapping[str, Any]) -> dict[s
         "description": description,
         "responses": {"200": {"description": HTTPStatus.OK.phrase, "content": content}, **_problems()},
     }
+
+
+def _other_posts() -> dict[str, Any]:
+    as_json = {JSON: {"schema": FEEDBACK_SCHEMA}}
+    feedback = {
+        "description": "What was true of a picture that was answered.",
+        "requestBody": {"required": True, "content": as_json},
+        "responses": {"202": {"description": HTTPStatus.ACCEPTED.phrase, "content": as_json}, **_problems()},
+    }
+    done = {"200": {"description": HTTPStatus.OK.phrase}, **_problems()}
+    changes = {
+        f"/v2/repository/models/{{name}}/{verb}": {
+            "post": {"description": description, "parameters": [NAME_IN_PATH], "responses": done}
+        }
+        for verb, description in (
+            ("load", "Open the file of a model, also where it was refused or unloaded."),
+            ("unload", "Serve a model no longer."),
+        )
+    }
+    return {"/feedback": {"post": feedback}, **changes}
 
 
 def _problems() -> dict[str, Any]:

@@ -52,8 +52,9 @@ class Settings(BaseSettings):
     max_held_bytes: Positive = 512 * 2**20
     """Of all bodies that are arriving or being answered; what is too much is answered 503."""
 
-    max_connections: Positive = 1000
-    """Open at once; more are answered 503 and closed."""
+    max_connections: Positive = 10_000
+    """Open at once, as far as the system's limit of open files allows; more are answered 503 and closed. Far
+    more than can be answered at once: refusing a request costs less than a connection does."""
 
     head_seconds: Seconds = 10
     body_seconds: Seconds = 60
