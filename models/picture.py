@@ -8,7 +8,7 @@ Formats, limits and the reduced-scale JPEG decoding: https://pillow.readthedocs.
 
 import warnings
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -19,7 +19,9 @@ from models.reader import HARMLESS, check_tiff, reader
 
 Picture = npt.NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+Format = Literal["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
 """The only Pillow plugins that ever see a byte of an upload."""
 
 MAX_PIXELS = 50_000_000
@@ -49,12 +51,14 @@ class PictureError(ValueError):
         self.reason = reason
 
 
-def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_picture(
+    data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS, formats: tuple[Format, ...] = FORMATS
+) -> Picture:
     """Decode the first frame of an image file.
 
     shorter_side: pixels the caller needs on the shorter side. A larger JPEG is decoded at a reduced
     scale that leaves at least twice as many: a 12-megapixel photo then costs a fifth (docs/log.md).
-    max_pixels: of one frame, read from the header before anything is decoded.
+    max_pixels: of one frame, read from the header before anything is decoded. formats: all that is opened.
     Transparent parts show paper in contrast to what is drawn on it.
 
     Returns uint8 (height, width, 3), RGB, turned upright by its EXIF orientation.
@@ -67,7 +71,7 @@ def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -
     Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         check_tiff(data, max_pixels)
-        with Image.open(reader(data), formats=FORMATS) as image:
+        with Image.open(reader(data), formats=formats) as image:
             if image.width * image.height > max_pixels:
                 raise _too_large(max_pixels)
             image.draft(None, (2 * shorter_side, 2 * shorter_side))
@@ -75,7 +79,7 @@ def open_picture(data: bytes, shorter_side: int, max_pixels: int = MAX_PIXELS) -
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError("format", f"This is not a picture; send one of {', '.join(FORMATS)}.") from None
+        raise PictureError("format", f"This is not a picture; send one of {', '.join(formats)}.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(max_pixels) from None
     except MemoryError:

@@ -67,7 +67,7 @@ class Engine(Generic[CardT]):
         self.card: CardT = card
         self.sha256, self.stamp = model.sha256, model.stamp
         self._model = model
-        self._max_pixels = settings.max_pixels
+        self._max_pixels, self._formats = settings.max_pixels, settings.formats
         self._deadline = settings.deadline_ms / 1000
         self.admission = Admission(settings.queue_limit, self._deadline)
         self._lane = pool.lane(self._prepare)
@@ -167,7 +167,7 @@ class Engine(Generic[CardT]):
     def _prepare(self, data: bytes) -> _Prepared:
         view = self.card.view
         start = time.perf_counter()
-        picture = open_picture(data, view.shorter_side, self._max_pixels)
+        picture = open_picture(data, view.shorter_side, self._max_pixels, self._formats)
         decoded = time.perf_counter()
         return _Prepared(view(picture), decoded - start, time.perf_counter() - decoded)
 

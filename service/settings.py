@@ -7,18 +7,22 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.picture import MAX_PIXELS
+from models.picture import FORMATS, MAX_PIXELS, Format
 from models.zoo import ZOO
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-def _keys(text: object) -> object:
-    return [key.strip() for key in text.split(",") if key.strip()] if isinstance(text, str) else text
+def _listed(text: object) -> object:
+    return [one.strip() for one in text.split(",") if one.strip()] if isinstance(text, str) else text
 
 
-Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], NoDecode, BeforeValidator(_keys)]
+Listed = (NoDecode, BeforeValidator(_listed))
+"""Separated by commas, not as JSON."""
+
+Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *Listed]
+Formats = Annotated[tuple[Format, ...], Field(min_length=1), *Listed]
 
 
 class Settings(BaseSettings):
@@ -75,6 +79,9 @@ class Settings(BaseSettings):
 
     max_pixels: Positive = MAX_PIXELS
     """Of one picture, known from its header before it is decoded."""
+
+    formats: Formats = FORMATS
+    """Of pictures that are opened, separated by commas: all of these, or fewer."""
 
     max_batch_size: Positive = 64
     """Pictures in one run of a model."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.server import serving
+from models.zoo import ZOO
 from tests import pictures
 from tests.hostile.conftest import PNG
 
@@ -98,3 +100,19 @@ def test_the_page_names_nothing_from_elsewhere(client: httpx.Client):
 
     for rule in ("default-src 'self'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'none'"):
         assert rule in policy
+
+
+def test_only_the_formats_of_the_settings_are_opened(tmp_path):
+    scene = pictures.landscape(60, 40)
+    with serving(ZOO, tmp_path / "log", formats="PNG,JPEG") as url:
+        for kind, status in (("PNG", 200), ("JPEG", 200), ("WEBP", 415), ("TIFF", 415), ("GIF", 415)):
+            answer = httpx.post(f"{url}/classify", files={"image": pictures.encoded(scene, kind)})
+            assert answer.status_code == status, kind
+    assert answer.json()["detail"] == "This is not a picture; send one of PNG, JPEG."
+
+
+def test_a_format_that_nobody_opens_is_no_setting(tmp_path):
+    log = tmp_path / "log"
+    with pytest.raises(AssertionError, match="ended with 1"), serving(ZOO, log, formats="PNG,EPS"):
+        pass
+    assert "GLIMPSE_FORMATS" in log.read_text()

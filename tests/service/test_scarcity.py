@@ -33,8 +33,9 @@ def may_unshare() -> bool:
 needs_mounts = pytest.mark.skipif(not may_unshare(), reason="unshare -m is not permitted here")
 
 READ_ONLY = """
-mount -t tmpfs -o {shm} none /dev/shm && mount -t tmpfs -o ro none /tmp &&
-mount -t tmpfs -o ro none /var/tmp && mount -o remount,ro,bind / && exec {python} -m service "$@"
+mount -t tmpfs -o {shm} none /dev/shm
+for folder in /tmp /var/tmp; do mount --bind $folder $folder && mount -o remount,ro,bind $folder; done
+mount -o remount,ro,bind / && exec {python} -m service "$@"
 """
 """Nothing can be written but what {shm} leaves of the shared memory."""
 
