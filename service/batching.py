@@ -135,7 +135,12 @@ class BatchQueue(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         running = Running(batch, time.perf_counter())
         running.timer = loop.call_later(self._limit, self._give_up, running)
-        future = self._executor.submit(self._answers, [waiting.item for waiting in batch])
+        try:
+            future = self._executor.submit(self._answers, [waiting.item for waiting in batch])
+        except RuntimeError as error:
+            # No thread can be started; who waits must hear of it.
+            future = Future()
+            future.set_exception(MemoryError(str(error)))
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, running, done))
 
     def _answers(self, items: list[Item]) -> Sequence[Answer | Exception]:

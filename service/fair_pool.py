@@ -133,7 +133,12 @@ class FairPool:
     def _begin(self, lane: Lane[object], chunk: list[Waiting[bytes, object]], small: bool) -> None:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
-        running = self._executor.submit(_results, lane.work, [waiting.item for waiting in chunk])
+        try:
+            running = self._executor.submit(_results, lane.work, [waiting.item for waiting in chunk])
+        except RuntimeError as error:
+            # No thread can be started; who waits must hear of it.
+            running = Future()
+            running.set_result([MemoryError(str(error)) for _ in chunk])
         running.add_done_callback(
             lambda done: loop.call_soon_threadsafe(self._end, lane, chunk, small, started, done)
         )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from service import request
 from service.answers import PictureProblem, WhatIsWrong
-from service.errors import Failed, Problem
+from service.errors import Failed, Overloaded, Problem
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ async def answer_each(
             return await answer(picture)
         except Problem as problem:
             return _in_place(problem)
+        except MemoryError:
+            log.error("a picture of a batch: out of memory")
+            return _in_place(Overloaded("The server is out of memory; try again shortly."))
         except Exception:
             log.exception("a picture of a batch failed")
             return _in_place(Failed(f"The server could not answer; quote request {request.current_id()}."))

@@ -179,6 +179,18 @@ def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
     assert (third.answer, fourth.answer) == (6, 8)
 
 
+def test_where_no_thread_can_be_started_who_waits_hears_of_it():
+    async def scenario():
+        executor = ThreadPoolExecutor(1)
+        executor.shutdown()  # refuses work as it does where the system has no thread left
+        queue = BatchQueue(list, executor, 4)
+        later = time.perf_counter() + 10
+        return await asyncio.gather(*(queue.submit(item, later) for item in range(9)), return_exceptions=True)
+
+    outcomes = asyncio.run(asyncio.wait_for(scenario(), 5))
+    assert {type(outcome) for outcome in outcomes} == {MemoryError}
+
+
 def test_an_answer_that_is_an_exception_is_raised_for_its_item_alone():
     def halve(items):
         return [ValueError(f"{item} is odd") if item % 2 else item // 2 for item in items]
