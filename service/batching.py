@@ -59,6 +59,7 @@ class Waiting(Generic[Item, Answer]):
 class Running(Generic[Item, Answer]):
     """A batch, since `started`. timer: when patience with it ends. replaced: another runs in its place."""
 
+    place: Executor
     batch: list[Waiting[Item, Answer]]
     started: float
     replaced: bool = False
@@ -68,30 +69,30 @@ class Running(Generic[Item, Answer]):
 class BatchQueue(Generic[Item, Answer]):
     """Runs `run` on up to `max_batch_size` waiting items at a time, first come first served.
 
-    run: called in `executor`; must return one answer per item, in order. An answer that is an Exception
-    is raised for its item.
-    in_flight: batches that run at once. limit: seconds that one may run; then its items fail, and
-    another batch starts in its place as long as fewer than `spare` places were given away so. The
-    executor needs in_flight + spare threads.
+    run: must return one answer per item, in order. An answer that is an Exception is raised for its item.
+    new_place: makes an executor of one thread, in which `run` is called. One that all batches shared would
+    start a thread more than are at work whenever one has not quite come back, and each costs memory.
+    in_flight: batches, and places, at once. limit: seconds that one may run; then its items fail, and
+    another place is made in its stead, as long as fewer than `spare` were.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
-        executor: Executor,
+        new_place: Callable[[], Executor],
         max_batch_size: int,
         in_flight: int = 1,
         limit: float = 3600,
         spare: int = 0,
     ) -> None:
         self._run = run
-        self._executor = executor
+        self._new_place = new_place
         self._max_batch_size = max_batch_size
         self._limit = limit
-        self._free = in_flight
+        self._free = [new_place() for _ in range(in_flight)]
         self._spare = spare
         self._waiting: deque[Waiting[Item, Answer]] = deque()
-        self._will_start = False
+        self._will_start = self._closed = False
 
     def __len__(self) -> int:
         """Items that wait; those in a running batch do not count."""
@@ -114,13 +115,14 @@ class BatchQueue(Generic[Item, Answer]):
 
     def close(self) -> None:
         """Nothing will be submitted any more: the threads end once what they run has."""
-        self._executor.shutdown(wait=False)
+        self._closed = True
+        for place in self._free:
+            place.shutdown(wait=False)
 
     def _start(self) -> None:
         self._will_start = False
         while self._free and (batch := self._next_batch()):
-            self._free -= 1
-            self._begin(batch)
+            self._begin(self._free.pop(), batch)
 
     def _next_batch(self) -> list[Waiting[Item, Answer]]:
         """The oldest waiting items that somebody still wants."""
@@ -131,12 +133,12 @@ class BatchQueue(Generic[Item, Answer]):
                 batch.append(waiting)
         return batch
 
-    def _begin(self, batch: list[Waiting[Item, Answer]]) -> None:
+    def _begin(self, place: Executor, batch: list[Waiting[Item, Answer]]) -> None:
         loop = asyncio.get_running_loop()
-        running = Running(batch, time.perf_counter())
+        running = Running(place, batch, time.perf_counter())
         running.timer = loop.call_later(self._limit, self._give_up, running)
         try:
-            future = self._executor.submit(self._answers, [waiting.item for waiting in batch])
+            future = place.submit(self._answers, [waiting.item for waiting in batch])
         except RuntimeError as error:
             # No thread can be started; who waits must hear of it.
             future = Future()
@@ -159,7 +161,7 @@ class BatchQueue(Generic[Item, Answer]):
                 waiting.future.set_exception(BatchTimeout(f"ran longer than {self._limit:g} s"))
         if self._spare:
             self._spare -= 1
-            self._free += 1
+            self._free.append(self._new_place())
             running.replaced = True
             self._start()
 
@@ -168,7 +170,9 @@ class BatchQueue(Generic[Item, Answer]):
         if running.replaced:
             self._spare += 1
         else:
-            self._free += 1
+            self._free.append(running.place)
+        if running.replaced or self._closed:
+            running.place.shutdown(wait=False)
         batch, started = running.batch, running.started
         ran = time.perf_counter() - started
         error = done.exception()

@@ -73,7 +73,7 @@ class Engine(Generic[CardT]):
         self._lane = pool.lane(self._prepare)
         self._queue: BatchQueue[Pixels, Answers] = BatchQueue(
             self._run,
-            ThreadPoolExecutor(in_flight + SPARE, thread_name_prefix=card.name),
+            lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
             batch_size(card.view.shape, settings.max_batch_size),
             in_flight,
             settings.batch_seconds,

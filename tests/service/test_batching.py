@@ -42,7 +42,7 @@ class Queue(BatchQueue[int, int]):
     """With threads of its own, and deadlines in seconds from now."""
 
     def __init__(self, run, max_batch_size=4, in_flight=1, patience=10.0, limit=10.0, spare=0) -> None:
-        super().__init__(run, ThreadPoolExecutor(in_flight + spare), max_batch_size, in_flight, limit, spare)
+        super().__init__(run, lambda: ThreadPoolExecutor(1), max_batch_size, in_flight, limit, spare)
         self.patience = patience
 
     async def ask(self, item: int):
@@ -183,7 +183,7 @@ def test_where_no_thread_can_be_started_who_waits_hears_of_it():
     async def scenario():
         executor = ThreadPoolExecutor(1)
         executor.shutdown()  # refuses work as it does where the system has no thread left
-        queue = BatchQueue(list, executor, 4)
+        queue = BatchQueue(list, lambda: executor, 4)
         later = time.perf_counter() + 10
         return await asyncio.gather(*(queue.submit(item, later) for item in range(9)), return_exceptions=True)
 
