@@ -20,7 +20,6 @@ def serving(models_dir: Path, log: Path, **settings: str) -> Iterator[str]:
     """Serve models_dir on a free port and yield the base URL. settings: GLIMPSE_ variables."""
     environment = {
         **os.environ,
-        "BENTOML_DO_NOT_TRACK": "True",
         "GLIMPSE_MODELS_DIR": str(models_dir),
         "GLIMPSE_DRAIN_SECONDS": "0",  # nobody's load balancer has to notice
         **{f"GLIMPSE_{name.upper()}": value for name, value in settings.items()},

@@ -27,6 +27,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 MAX_PIXELS = 50_000_000
 """Phone cameras end at 50 megapixels; as RGB that is 150 MB."""
 
+CODEC_BYTES = 2**20
+"""What codecs need beside the pixels, about."""
+
 
 TURNS: Mapping[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,17 +65,19 @@ def open_picture(
     Transparent parts show paper in contrast to what is drawn on it.
 
     Returns uint8 (height, width, 3), RGB, turned upright by its EXIF orientation.
-    Raises PictureError.
+    Raises PictureError, and MemoryError where there is no memory for the picture.
     """
     if not data:
         raise PictureError("content", "The file is empty; send the bytes of a picture.")
     _set_up_pillow()
+    pixels = max_pixels  # until they are known; WebP takes memory for them before it says how many
     # Where a plugin must make room for all pixels to learn how many there are (WebP, GIF), it asks first.
     Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         check_tiff(data, max_pixels)
         with Image.open(reader(data), formats=formats) as image:
-            if image.width * image.height > max_pixels:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
                 raise _too_large(max_pixels)
             image.draft(None, (2 * shorter_side, 2 * shorter_side))
             return _to_rgb(_upright(image))
@@ -87,15 +92,27 @@ def open_picture(
     # Pillow's plugins raise whatever their parser stumbled over: OSError, SyntaxError,
     # struct.error, IndexError, OverflowError. All of it means one thing to the sender.
     except Exception as error:
+        _check_memory(pixels)
         raise PictureError(
             "content", f"The picture is broken and will not decode: {error}. Save it again."
         ) from error
 
 
+def _check_memory(pixels: int) -> None:
+    """Raises MemoryError where another copy of a picture has no place. A codec that gets no memory says that
+    the file is broken, or badly configured."""
+    np.empty(4 * pixels + CODEC_BYTES, np.uint8)
+
+
 def _set_up_pillow() -> None:
-    """Once, when the first picture comes: importing pillow_heif costs 10 ms."""
+    """Once, when the first picture comes: importing pillow_heif costs 10 ms.
+
+    Pillow itself would import every plugin that it has, at the first picture that is neither PNG nor JPEG,
+    and lose for ever those for which there was no memory at that time.
+    """
     if "HEIF" not in Image.OPEN:
         import pillow_heif
+        from PIL import AvifImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
         pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
         # Pillow warns of odd metadata in as many words as there are oddities; Python prints each of them and

@@ -90,6 +90,10 @@ class Connection(HttpToolsProtocol):
             self._end_head()
 
     def send_400_response(self, msg: str) -> None:
+        error = sys.exception()
+        if error is not None and isinstance(error.__context__, MemoryError):  # in what the parser calls
+            self._end(503, "memory", "The server is out of memory; try again shortly.", {"Retry-After": "1"})
+            return
         self._end(400, "malformed", "This is not HTTP/1.1 as RFC 9112 has it; let an HTTP client write it.")
 
     # What the parser calls.

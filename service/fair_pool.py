@@ -8,6 +8,7 @@ Source: start-time fair queueing (Goyal, Vin, Cheng, 1996), with measured instea
 
 import asyncio
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -171,5 +172,13 @@ def _results(work: Callable[[bytes], object], items: list[bytes]) -> list[object
         try:
             results.append(work(item))
         except Exception as error:
+            _let_go(error)
             results.append(error)
     return results
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Of the picture that the frames of an error hold: it would stay in memory for as long as the error."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

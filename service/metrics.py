@@ -36,7 +36,7 @@ ACCESS_REFUSED = Counter(
 )
 CONNECTIONS_ENDED = Counter(
     "glimpse_connections_ended",
-    "Connections that we closed: all taken, no HTTP, too slow, head too long.",
+    "Connections that we closed: all taken, no HTTP, too slow, head too long, out of memory.",
     ("reason",),
     registry=REGISTRY,
 )

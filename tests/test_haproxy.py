@@ -35,7 +35,7 @@ class Replica:
         self._log = log
 
     def start(self, zoo: Path) -> None:
-        environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "GLIMPSE_MODELS_DIR": str(zoo)}
+        environment = {**os.environ, "GLIMPSE_MODELS_DIR": str(zoo)}
         command = [SERVING / "python", "-m", "service", "--port", str(self.port)]
         with self._log.open("a") as output:
             self.process = subprocess.Popen(command, cwd=REPO, env=environment, stdout=output, stderr=output)

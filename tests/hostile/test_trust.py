@@ -4,13 +4,14 @@ import io
 import os
 import pickle
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from loadtests.server import serving
+from loadtests.server import REPO, SERVING, serving
 from models.zoo import ZOO
 from tests import pictures
 from tests.hostile.conftest import PNG
@@ -116,3 +117,17 @@ def test_a_format_that_nobody_opens_is_no_setting(tmp_path):
     with pytest.raises(AssertionError, match="ended with 1"), serving(ZOO, log, formats="PNG,EPS"):
         pass
     assert "GLIMPSE_FORMATS" in log.read_text()
+
+
+def test_nobody_else_is_told():
+    """What BentoML and onnxruntime look at when they are about to report to their makers."""
+    names = ("BENTOML_DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY")
+    script = (
+        "import service.service; from bentoml._internal.utils.analytics.usage_stats import do_not_track;"
+        " import os; print(do_not_track(), os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    command = [SERVING / "python", "-c", script]
+    ended = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True)
+
+    assert ended.stdout.split() == ["True", "1"], ended.stderr

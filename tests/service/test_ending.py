@@ -96,7 +96,7 @@ def test_told_to_end_under_load_it_loses_nothing(tmp_path, workers):
 def test_its_exit_code_is_zero(tmp_path, workers, signum):
     log = tmp_path / "log"
     port = free_port()
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "GLIMPSE_WORKERS": str(workers)}
+    environment = {**os.environ, "GLIMPSE_WORKERS": str(workers)}
     with log.open("w") as output:
         process = subprocess.Popen(
             [SERVING / "python", "-m", "service", "--port", str(port)],

@@ -57,11 +57,18 @@ def lines_of(folder):
     return [json.loads(line) for path in files_of(folder) for line in path.read_text().splitlines()]
 
 
-def written(folder, count):
-    """The lines of the log, as soon as there are so many: they are written behind the answer."""
+def eventually(true):
+    """Wait until it is: lines are written behind the answer, also those of tests before."""
     until = time.monotonic() + 10
-    while len(lines := lines_of(folder)) < count and time.monotonic() < until:
+    while not true() and time.monotonic() < until:
         time.sleep(0.02)
+    assert true()
+
+
+def written(folder, count):
+    """The lines of the log, as soon as there are so many."""
+    eventually(lambda: len(lines_of(folder)) >= count)
+    lines = lines_of(folder)
     assert len(lines) == count
     return lines
 
@@ -226,10 +233,7 @@ def test_a_full_disk_loses_lines_not_answers(zoo, tmp_path):
         for count in range(30):
             assert classify(url, request_id=f"lost-{count}").json()["label"] == "7"
         assert tell(url, request_id="lost-0", truth="7").status_code == 202
-        until = time.monotonic() + 10
-        while lost(url) < 31 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert lost(url) == 31
+        eventually(lambda: lost(url) == 31)
         # Somebody makes room.
         (folder / "predictions-0.jsonl").unlink()
         classify(url, request_id="kept").raise_for_status()
@@ -299,10 +303,8 @@ def test_pictures_that_wait_are_bounded(tmp_path):
 def test_a_log_that_is_moved_away_is_begun_anew(logging_server, tmp_path):
     url, folder = logging_server
     classify(url, request_id="before").raise_for_status()
+    eventually(lambda: "before" in {line["request_id"] for line in lines_of(folder)})
     (moved,) = files_of(folder)
-    until = time.monotonic() + 10
-    while "before" not in moved.read_text() and time.monotonic() < until:
-        time.sleep(0.02)
     moved.rename(tmp_path / "archived.jsonl")
     classify(url, request_id="after").raise_for_status()
 

@@ -63,7 +63,7 @@ def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
 def bentoml_serve(tmp_path):
     """BentoML's own command on an empty folder of models: its base URL and its log."""
     port, log = free_port(), tmp_path / "bentoml.log"
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "GLIMPSE_MODELS_DIR": str(tmp_path)}
+    environment = {**os.environ, "GLIMPSE_MODELS_DIR": str(tmp_path)}
     command = [SERVING / "bentoml", "serve", "service.service:Glimpse", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=REPO, env=environment, stdout=output, stderr=output)
