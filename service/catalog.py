@@ -15,13 +15,13 @@ import cv2
 from models.card import ClassifierCard, RegressorCard
 from models.onnx_file import Stamp
 from models.zoo import Model, ZooError, find
-from service import metrics
+from service import memory, metrics
 from service.drift import Drifted
 from service.engine import CardT, Engine
 from service.errors import UnknownModel
 from service.fair_pool import FairPool
 from service.notes import Note, Notes
-from service.session import Device, batches_in_flight, open_sessions
+from service.session import Device, open_sessions
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Catalog:
 
     def engine(self, model: Model) -> Engine[Any]:
         """An engine for an open model, which is not served yet."""
-        return Engine(model.card, model, self._pool, self._settings, batches_in_flight(self.device))
+        return Engine(model.card, model, self._pool, self._settings, self.device)
 
     def put(self, engine: Engine[Any]) -> Engine[Any] | None:
         """From now on this one answers for its name. Returns the one that did, which is to be closed."""
@@ -177,6 +177,7 @@ def opened() -> Catalog:
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()
     gc.freeze()
+    memory.give_back()
     return catalog
 
 

@@ -23,7 +23,7 @@ from service.drift import Drift
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.fair_pool import FairPool
 from service.metrics import ModelMetrics
-from service.session import batch_size
+from service.session import Device, batch_size, batches_in_flight
 from service.settings import Settings
 from service.watchdog import Watchdog
 
@@ -56,14 +56,9 @@ class _Prepared:
 
 class Engine(Generic[CardT]):
     """Answers pictures with one model. Decoding runs in the pool that all models share, the model in
-    threads of its own.
+    threads of its own."""
 
-    in_flight: batches at once, as BatchQueue has it.
-    """
-
-    def __init__(
-        self, card: CardT, model: Model, pool: FairPool, settings: Settings, in_flight: int = 1
-    ) -> None:
+    def __init__(self, card: CardT, model: Model, pool: FairPool, settings: Settings, device: Device) -> None:
         self.card: CardT = card
         self.sha256, self.stamp = model.sha256, model.stamp
         self._model = model
@@ -74,8 +69,8 @@ class Engine(Generic[CardT]):
         self._queue: BatchQueue[Pixels, Answers] = BatchQueue(
             self._run,
             lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
-            batch_size(card.view.shape, settings.max_batch_size),
-            in_flight,
+            batch_size(card.view.shape, settings.max_batch_size, device),
+            batches_in_flight(device),
             settings.batch_seconds,
             SPARE,
         )

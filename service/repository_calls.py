@@ -14,8 +14,8 @@ from typing import Any
 import bentoml
 from starlette.responses import Response
 
-from service.errors import Forbidden, Malformed, TooLarge
-from service.hang_up import ClientGone
+from service.errors import Forbidden, Malformed
+from service.intake import Head, read_body
 from service.repository import Repository
 from service.types import Receive, Scope
 
@@ -23,8 +23,8 @@ PREFIX = "/v2/repository/"
 
 _CHANGE = re.compile(PREFIX + r"models/([^/]+)/(load|unload)")
 
-MAX_BODY = 64 * 2**10
-"""Bytes of JSON that a call may carry."""
+LARGEST = 64 * 2**10
+"""Bytes of JSON that a call carries, at most."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Call:
 
     label: str
     methods: tuple[str, ...]
-    answer: Callable[[Scope, Any, Receive], Awaitable[Response]]
+    answer: Callable[[Scope, Head, Receive], Awaitable[Response]]
 
 
 def find(path: str) -> Call | None:
@@ -45,9 +45,9 @@ def find(path: str) -> Call | None:
         return None
     name, verb = matched.groups()
 
-    async def change(scope: Scope, head: Any, receive: Receive) -> Response:
+    async def change(scope: Scope, head: Head, receive: Receive) -> Response:
         repository = _repository(control=True)
-        if set(await _parameters(receive)) - {"unload_dependents"}:
+        if set(await _parameters(head, receive)) - {"unload_dependents"}:
             raise Malformed("A model is loaded from its file in the folder; send no `parameters`.")
         await (repository.load(name) if verb == "load" else repository.unload(name))
         return Response()
@@ -55,8 +55,8 @@ def find(path: str) -> Call | None:
     return Call(f"{PREFIX}models/{{name}}/{verb}", ("POST",), change)
 
 
-async def _index(scope: Scope, head: Any, receive: Receive) -> Response:
-    only_ready = (await _json(receive)).get("ready") is True
+async def _index(scope: Scope, head: Head, receive: Receive) -> Response:
+    only_ready = (await _json(head, receive)).get("ready") is True
     entries = [entry.model_dump() for entry in await _repository().index()]
     if only_ready:
         entries = [entry for entry in entries if entry["state"] == "READY"]
@@ -71,25 +71,17 @@ def _repository(control: bool = False) -> Repository:
     return repository
 
 
-async def _parameters(receive: Receive) -> dict[str, Any]:
-    parameters = (await _json(receive)).get("parameters", {})
+async def _parameters(head: Head, receive: Receive) -> dict[str, Any]:
+    parameters = (await _json(head, receive)).get("parameters", {})
     if not isinstance(parameters, dict):
         raise Malformed("`parameters` must be a JSON object.")
     return parameters
 
 
-async def _json(receive: Receive) -> dict[str, Any]:
+async def _json(head: Head, receive: Receive) -> dict[str, Any]:
     """The body, an object; an empty one stands for one without members."""
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"The request is larger than {MAX_BODY:,} bytes, more than this call needs.")
-        more = message.get("more_body", False)
+    with bentoml.get_current_service().room.share(LARGEST) as share:
+        body = await read_body(head, receive, share)
     try:
         sent = json.loads(body or b"{}")
     except (ValueError, RecursionError):

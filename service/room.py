@@ -36,9 +36,7 @@ class Share:
     def check(self, count: int) -> None:
         """Raises TooLarge where the request, Overloaded where all of them would hold too much."""
         if self.used + count > self.limit:
-            raise TooLarge(
-                f"The request is larger than {self.limit:,} bytes; send fewer or smaller pictures."
-            )
+            raise TooLarge(f"The request is larger than {self.limit:,} bytes; this call takes no more.")
         if self._room.used + count > self._room.limit:
             raise Overloaded("There is no memory left for more uploads just now; try again in a second.")
 

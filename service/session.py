@@ -30,9 +30,9 @@ CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
 }
 
-BATCH_VALUES = 1_500_000
-"""Values (pixels times channels) in one batch: what a batch of 64 photos would take is a gigabyte of
-activations, and on a CPU a third slower per picture than one by one (docs/benchmarks.md)."""
+BATCH_VALUES = {"cpu": 160_000, "cuda": 1_500_000}
+"""Values (pixels times channels) in one batch: a batch of 64 photos would take a gigabyte of activations. On
+a CPU photos are no faster together than one by one, and each takes 8 MB (docs/log.md)."""
 
 
 class DeviceError(Exception):
@@ -96,10 +96,10 @@ def batches_in_flight(device: Device) -> int:
     return 2 if device.name == "cuda" else os.cpu_count() or 1
 
 
-def batch_size(shape: tuple[int, int, int], limit: int) -> int:
+def batch_size(shape: tuple[int, int, int], limit: int, device: Device) -> int:
     """Pictures of this shape in one batch: at most limit, fewer where they are large, at least one."""
     height, width, channels = shape
-    return max(min(limit, BATCH_VALUES // (height * width * channels)), 1)
+    return max(min(limit, BATCH_VALUES[device.name] // (height * width * channels)), 1)
 
 
 Refuse = Callable[[Path, ZooError], None]
@@ -146,14 +146,23 @@ def open_session(file: OnnxFile, device: Device, settings: Settings) -> Model:
     options.intra_op_num_threads = 1
     model = open_file(file, device.providers, options)
     if device.name == "cpu":
+        _shrink(model)
         return model
     used = model.session.get_providers()[0]
     if used != CUDA:
         # onnxruntime falls back without a word where a CUDA library is missing.
         raise DeviceError(f"CUDA's libraries do not load: {file.path.name} would run on {used}")
     fixed = FixedSizes(**vars(model))
-    fixed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size))
+    fixed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size, device))
     return fixed
+
+
+def _shrink(model: Model) -> None:
+    """onnxruntime's arena keeps what its largest batch took: the golden pictures, all at once."""
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    pixels = np.zeros((1, *model.card.view.shape), np.uint8)
+    model.session.run(list(model.card.outputs), {"pixels": pixels}, options)
 
 
 def _why_no_cuda() -> str:

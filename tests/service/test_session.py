@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.zoo import CPU, ZOO, find, open_model
-from service.session import DeviceError, FixedSizes, batch_size, choose_device, open_sessions
+from service.session import Device, DeviceError, FixedSizes, batch_size, choose_device, open_sessions
 from service.settings import Settings
 
 
@@ -60,9 +60,11 @@ def test_only_a_few_sizes_are_ever_run():
 
 
 def test_batches_of_large_pictures_are_small():
-    assert batch_size((28, 28, 1), 64) == 64
-    assert 1 <= batch_size((240, 240, 3), 64) <= 16
-    assert batch_size((1024, 1024, 3), 64) == 1
+    cpu, cuda = Device("cpu", ()), Device("cuda", ())
+
+    assert batch_size((28, 28, 1), 64, cpu) == batch_size((28, 28, 1), 64, cuda) == 64
+    assert 1 <= batch_size((240, 240, 3), 64, cpu) < batch_size((240, 240, 3), 64, cuda) <= 16
+    assert batch_size((1024, 1024, 3), 64, cpu) == 1
 
 
 def test_the_cpu_is_a_choice_and_needs_no_reason():
