@@ -5,11 +5,9 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pytest
 from loadtests.server import REPO, SERVING, free_port, wait_until_ready
 from models.zoo import ZOO
 from tests import pictures
+from tests.clients import Clients
 
 pytestmark = pytest.mark.slow
 
@@ -47,42 +46,19 @@ class Replica:
             self.process.wait(30)
 
 
-class Clients:
-    """Six clients that ask through the balancer and retry once on 503 or where nobody took the connection."""
+class Retrying:
+    """Asks, and once more on 503 or where nobody took the connection. versions: those that answered."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._enough = threading.Event()
-        self._pool = ThreadPoolExecutor(6)
-        self.outcomes: Counter[str] = Counter()
+    def __init__(self) -> None:
         self.versions: Counter[str] = Counter()
 
-    def __enter__(self) -> "Clients":
-        for _ in range(6):
-            self._pool.submit(self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._enough.set()
-        self._pool.shutdown()
-
-    def go_on(self, count: int) -> None:
-        """Wait until so many more were answered."""
-        goal = self.outcomes["200"] + count
-        until = time.monotonic() + 90
-        while self.outcomes["200"] < goal:
-            assert time.monotonic() < until, self.outcomes
-            time.sleep(0.02)
-
-    def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60) as client:
-            while not self._enough.is_set():
-                outcome = self._once(client)
-                if outcome in ("503", "ConnectError"):
-                    time.sleep(1)  # what Retry-After says
-                    outcome = self._once(client)
-                self.outcomes[outcome] += 1
-                time.sleep(0.02)
+    def __call__(self, client: httpx.Client) -> str:
+        outcome = self._once(client)
+        if outcome in ("503", "ConnectError"):
+            time.sleep(1)  # what Retry-After says
+            outcome = self._once(client)
+        time.sleep(0.02)
+        return outcome
 
     def _once(self, client: httpx.Client) -> str:
         try:
@@ -139,28 +115,29 @@ def test_replicas_die_restart_and_vanish_and_every_request_is_answered(tmp_path)
     old, new = zoo_with(tmp_path / "old", "old"), zoo_with(tmp_path / "new", "new")
     replicas = [Replica(tmp_path / f"log-{name}") for name in "abc"]
     killed, restarted, vanishing = replicas
+    ask = Retrying()
     with ExitStack() as end:
         for replica in replicas:
             replica.start(old)
             end.callback(replica.stop, signal.SIGKILL)
-        with balanced(replicas) as url, Clients(url) as clients:
-            clients.go_on(100)
+        with balanced(replicas) as url, Clients(url, 6, ask) as clients:
+            clients.wait_for(100)
 
             killed.stop(signal.SIGKILL)
-            clients.go_on(200)
+            clients.wait_for(200)
             killed.start(old)
-            clients.go_on(100)
+            clients.wait_for(100)
 
-            assert set(clients.versions) == {"old"}
+            assert set(ask.versions) == {"old"}
             restarted.stop(signal.SIGTERM)
             assert restarted.process.returncode == 0
             restarted.start(new)
-            clients.go_on(200)
-            assert clients.versions["new"] > 0
+            clients.wait_for(200)
+            assert ask.versions["new"] > 0
 
             # As the balancer sees a partition: connections stand, and nothing comes back any more.
             vanishing.process.send_signal(signal.SIGSTOP)
-            clients.go_on(300)
+            clients.wait_for(300)
             vanishing.process.send_signal(signal.SIGCONT)
-            clients.go_on(100)
+            clients.wait_for(100)
         assert set(clients.outcomes) == {"200"}, clients.outcomes

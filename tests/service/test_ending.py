@@ -3,10 +3,8 @@
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -14,66 +12,31 @@ import pytest
 from loadtests.server import REPO, SERVING, free_port, serving, wait_until_ready
 from models.zoo import ZOO
 from tests import pictures
+from tests.clients import Clients
 from tests.processes import has_ended, server_of, workers_of
 
 PNG = pictures.encoded(pictures.digit(7))
 
 
-class Clients:
-    """Eight clients that ask without a pause until told to stop, each on a connection of its own that it
-    keeps, and count what came of every request."""
-
-    def __init__(self, url: str, photo: bytes | None = None) -> None:
-        self._url = url
-        self._photo = photo
-        self._enough = threading.Event()
-        self._pool = ThreadPoolExecutor(8)
-        self.outcomes: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> "Clients":
-        for _ in range(8):
-            self._pool.submit(self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._enough.set()
-        self._pool.shutdown()
-
-    def wait_for(self, outcome: str, count: int, seconds: float = 30) -> None:
-        until = time.monotonic() + seconds
-        while self.outcomes[outcome] < count:
-            assert time.monotonic() < until, self.outcomes
-            time.sleep(0.01)
-
-    def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=30) as client:
-            while not self._enough.is_set():
-                outcome = self._outcome(client)
-                with self._lock:
-                    self.outcomes[outcome] += 1
-                if outcome == "refused":
-                    time.sleep(0.02)
-
-    def _outcome(self, client: httpx.Client) -> str:
-        path, picture = ("/price", self._photo) if self._photo else ("/classify", PNG)
-        try:
-            answer = client.post(path, files={"image": picture})
-        except httpx.ConnectError:
-            return "refused"  # nobody took it: nothing was lost
-        except httpx.TransportError as error:
-            return f"lost: {error!r}"
-        return str(answer.status_code)
+def ask(client: httpx.Client, path: str = "/classify", picture: bytes = PNG) -> str:
+    try:
+        return str(client.post(path, files={"image": picture}).status_code)
+    except httpx.ConnectError:
+        time.sleep(0.02)
+        return "refused"  # nobody took it: nothing was lost
+    except httpx.TransportError as error:
+        return f"lost: {error!r}"
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_told_to_end_under_load_it_loses_nothing(tmp_path, workers):
     log = tmp_path / "log"
     photo = pictures.encoded(pictures.landscape(1600, 1200), "JPEG")
+    ask_about_photos = partial(ask, path="/price", picture=photo)
     with serving(ZOO, log, workers=str(workers), drain_seconds="2") as url:
         server = server_of(url)
-        with httpx.Client(base_url=url) as probe, Clients(url, photo) as clients:
-            clients.wait_for("200", 50)
+        with httpx.Client(base_url=url) as probe, Clients(url, 8, ask_about_photos) as clients:
+            clients.wait_for(50)
             assert probe.get("/readyz").status_code == 200
             os.kill(server, signal.SIGTERM)
             told = time.monotonic()
@@ -83,7 +46,7 @@ def test_told_to_end_under_load_it_loses_nothing(tmp_path, workers):
             assert answer.status_code == 503
             assert "about to end" in answer.json()["detail"]
             assert answer.headers["connection"] == "close"
-            clients.wait_for("refused", 8)
+            clients.wait_for(8, "refused")
             until = time.monotonic() + 10
             while not has_ended(server):
                 assert time.monotonic() < until
@@ -115,14 +78,14 @@ def test_its_exit_code_is_zero(tmp_path, workers, signum):
 def test_a_killed_worker_takes_only_its_own_requests_with_it(tmp_path):
     with serving(ZOO, tmp_path / "log", workers="2") as url:
         before = workers_of(url)
-        with Clients(url) as clients:
-            clients.wait_for("200", 100)
+        with Clients(url, 8, ask) as clients:
+            clients.wait_for(100)
             os.kill(before[0], signal.SIGKILL)
             killed = time.monotonic()
             while len(set(workers_of(url)) - {before[0]}) < 2:
                 assert time.monotonic() - killed < 5
                 time.sleep(0.05)
-            clients.wait_for("200", clients.outcomes["200"] + 200)
+            clients.wait_for(200)
         lost = sum(count for outcome, count in clients.outcomes.items() if outcome.startswith("lost"))
         assert lost <= 8  # each client has one request under way
         assert set(clients.outcomes) <= {"200"} | {o for o in clients.outcomes if o.startswith("lost")}

@@ -153,26 +153,42 @@ def test_spans_go_to_the_endpoint_that_is_set(tmp_path, monkeypatch):
         assert spans[stage].end_time_unix_nano <= call.end_time_unix_nano + 100_000  # rounding
 
 
+def send_and_leave(url: str, path: str, content_type: str, body: bytes) -> None:
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    head = (
+        f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}", "", "",
+    )  # fmt: skip
+    with socket.create_connection((host, port), timeout=10) as connection:
+        connection.sendall("\r\n".join(head).encode() + body)
+
+
+def when_idle(url: str) -> tuple[float, float]:
+    """How many photos were dropped, which some must have been, and how many computed."""
+    until = time.monotonic() + 20
+    while True:
+        text = httpx.get(f"{url}/metrics").text
+        gone, computed = (
+            float(re.findall(rf"{name} (\S+)", text)[0])
+            for name in (
+                r'refusals_total\{model="cars-transfer",reason="gone"\}',
+                r'batch_pictures_sum\{model="cars-transfer"\}',
+            )
+        )
+        if gone and 'glimpse_queue_pictures{model="cars-transfer"} 0.0' in text:
+            return gone, computed
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_a_client_that_hangs_up_is_not_computed(tmp_path):
     """Many large photos, and nobody who waits for them: most are dropped, and the metric says so."""
     photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
     with serving(ZOO, tmp_path / "log", decoders="1") as url:
-        host, port = urlsplit(url).hostname, urlsplit(url).port
-        head = (
-            "POST /price HTTP/1.1", f"Host: {host}", "Content-Type: image/jpeg",
-            f"Content-Length: {len(photo)}", "", "",
-        )  # fmt: skip
         for _ in range(30):
-            with socket.create_connection((host, port), timeout=10) as connection:
-                connection.sendall("\r\n".join(head).encode() + photo)
+            send_and_leave(url, "/price", "image/jpeg", photo)
         classify(url).raise_for_status()
-        until = time.monotonic() + 10
-        gone = 0.0
-        while not gone and time.monotonic() < until:
-            text = httpx.get(f"{url}/metrics").text
-            gone = float(re.findall(r'refusals_total\{model="cars-transfer",reason="gone"\} (\S+)', text)[0])
-            time.sleep(0.05)
-        computed = float(re.findall(r'batch_pictures_sum\{model="cars-transfer"\} (\S+)', text)[0])
+        gone, computed = when_idle(url)
     assert gone > 10
     assert computed + gone <= 30 + 1
 
@@ -182,22 +198,8 @@ def test_a_client_that_hangs_up_on_a_batch_is_not_computed(tmp_path):
     part = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.jpg"\r\n\r\n%s\r\n' % photo
     body = 60 * part + b"--x--\r\n"
     with serving(ZOO, tmp_path / "log", decoders="1") as url:
-        host, port = urlsplit(url).hostname, urlsplit(url).port
-        head = (
-            "POST /price/batch HTTP/1.1", f"Host: {host}", "Content-Type: multipart/form-data; boundary=x",
-            f"Content-Length: {len(body)}", "", "",
-        )  # fmt: skip
-        with socket.create_connection((host, port), timeout=10) as connection:
-            connection.sendall("\r\n".join(head).encode() + body)
-        until = time.monotonic() + 20
-        idle, gone = False, 0.0
-        while not (idle and gone) and time.monotonic() < until:
-            text = httpx.get(f"{url}/metrics").text
-            idle = 'glimpse_queue_pictures{model="cars-transfer"} 0.0' in text
-            gone = float(re.findall(r'refusals_total\{model="cars-transfer",reason="gone"\} (\S+)', text)[0])
-            time.sleep(0.05)
-        computed = float(re.findall(r'batch_pictures_sum\{model="cars-transfer"\} (\S+)', text)[0])
-    assert idle
+        send_and_leave(url, "/price/batch", "multipart/form-data; boundary=x", body)
+        gone, computed = when_idle(url)
     assert gone > 10
     assert computed < 50
 
