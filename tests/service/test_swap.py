@@ -20,7 +20,7 @@ from loadtests.server import serving
 from models.card import METADATA_KEY
 from models.zoo import ZOO
 from tests import pictures
-from tests.models.test_zoo_hostile import not_numbers, squares
+from tests.models.spoilt import not_numbers, squares
 from tests.service.test_processes import workers_of
 
 PNG = pictures.encoded(pictures.digit(7))
