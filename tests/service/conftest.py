@@ -1,0 +1,33 @@
+"""Servers that several files of tests ask."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtests.server import serving
+from models.zoo import ZOO
+from tests.service.calls import CLIENT
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _closed_in_the_end() -> Iterator[None]:
+    yield
+    CLIENT.close()
+
+
+@pytest.fixture(scope="package")
+def zoo(tmp_path_factory) -> Path:
+    """Small models only: many servers are started here."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name in ("digits-linear", "digits-mlp", "cars-mlp"):
+        (folder / f"{name}.onnx").symlink_to(ZOO / f"{name}.onnx")
+    return folder
+
+
+@pytest.fixture(scope="package")
+def logging_server(zoo, tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A server that logs its predictions, and where."""
+    folder = tmp_path_factory.mktemp("logged") / "new" / "folder"
+    with serving(zoo, folder.parent.parent / "server.log", prediction_log=str(folder)) as url:
+        yield url, folder
