@@ -59,8 +59,9 @@ def open_picture(
 ) -> Picture:
     """Decode the first frame of an image file.
 
-    shorter_side: pixels the caller needs on the shorter side. A larger JPEG is decoded at a reduced
-    scale that leaves at least twice as many: a 12-megapixel photo then costs a fifth (docs/log.md).
+    shorter_side: pixels the caller needs on the shorter side. A larger picture is shrunk to a scale that
+    leaves at least twice as many, a JPEG while it is decoded: a 12-megapixel photo then costs a fifth
+    (docs/log.md).
     max_pixels: of one frame, read from the header before anything is decoded. formats: all that is opened.
     Transparent parts show paper in contrast to what is drawn on it.
 
@@ -80,7 +81,7 @@ def open_picture(
             if pixels > max_pixels:
                 raise _too_large(max_pixels)
             image.draft(None, (2 * shorter_side, 2 * shorter_side))
-            return _to_rgb(_upright(image))
+            return _to_rgb(_upright(_shrunk(image, shorter_side)))
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -127,8 +128,25 @@ def _too_large(max_pixels: int) -> PictureError:
     )
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _shrunk(image: Image.Image, shorter_side: int) -> Image.Image:
+    """Means of whole squares of pixels, where there are more than needed: whatever comes after takes memory
+    and time for each pixel once more."""
     image.load()  # a TIFF turns itself while it loads
+    factor = min(image.size) // (2 * shorter_side)
+    if factor < 2:
+        return image
+    if image.has_transparency_data and image.mode not in ("LA", "RGBA"):
+        image = image.convert("RGBA")
+    elif image.mode in _WITH_MEANS:
+        image = image.convert(_WITH_MEANS[image.mode])
+    return image.reduce(factor)
+
+
+_WITH_MEANS = {"1": "L", "P": "RGB", "I;16": "I", "I;16B": "I", "I;16L": "I"}
+"""Modes whose values cannot be averaged as they are, or not by Pillow, and those to convert them to."""
+
+
+def _upright(image: Image.Image) -> Image.Image:
     turn = TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
 
