@@ -72,21 +72,32 @@ def find_digit(picture: Picture) -> Digit:
 
 
 def _look(page: Grey) -> Digit:
-    fine = _digit_on_paper(page, PAPER_GRAINS[0])
+    grey, small = _dark_on_light(page)
+    fine = _main_piece(_ink_on_paper(grey, small, PAPER_GRAINS[0]))
+    digit = _cut_out(fine)
     # Strokes near the width that the paper estimate can bridge may have been taken for paper.
-    if fine.stroke < 0.4 * max(page.shape) * PAPER_GRAINS[0]:
-        return fine
-    coarse = _digit_on_paper(page, PAPER_GRAINS[1])
-    return coarse if coarse.pen > 1.25 * fine.pen else fine
+    if digit.stroke < 0.4 * max(page.shape) * PAPER_GRAINS[0]:
+        return digit
+    coarse = _main_piece(_ink_on_paper(grey, small, PAPER_GRAINS[1]))
+    return _cut_out(coarse) if coarse.pen > 1.25 * fine.pen else digit
 
 
-def _digit_on_paper(page: Grey, grain: float) -> Digit:
-    ink = _ink_on_paper(page, grain)
+@dataclass(frozen=True)
+class _Piece:
+    """The piece of ink that is the digit, or its largest. pieces: None where there is no ink."""
+
+    ink: Ink
+    pieces: Pieces | None
+    seed: int
+    pen: float
+
+
+def _main_piece(ink: Ink) -> _Piece:
     # Above the noise of sensors and JPEG, which a slight blur levels and a stroke survives.
     calm = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
     peak = int(calm.max())
     if peak == 0:
-        return NOTHING
+        return _Piece(ink, None, 0, NOTHING.pen)
     otsu, _ = cv2.threshold(calm, 0, 255, cv2.THRESH_OTSU)
     # Otsu's split runs through the middle of a soft stroke; its fainter parts belong to it too.
     pieces = Pieces.of(calm, _mask(calm, 0.7 * min(otsu, 0.5 * peak)))
@@ -96,11 +107,10 @@ def _digit_on_paper(page: Grey, grain: float) -> Digit:
         # Ruling is fainter than the pen that writes on it: ask again, with the pen's own darkness.
         pieces = Pieces.of(calm, without_ruling(_mask(calm, 0.5 * pen)))
         if pieces.count == 0:
-            return NOTHING
+            return _Piece(ink, None, 0, NOTHING.pen)
         seed = pieces.main()
         pen = pieces.darkness(calm, seed)
-    cut, box = _cut_out(ink, *pieces.cut(pieces.family(seed)), pen)
-    return Digit(cut, box, pen, _stroke_width(cut))
+    return _Piece(ink, pieces, seed, pen)
 
 
 def even_stroke(digit: Digit, side: int, width: float) -> Ink:
@@ -156,11 +166,14 @@ def _fit(grey: Grey, side: int) -> Grey:
     return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _ink_on_paper(grey: Grey, grain: float) -> Ink:
+def _dark_on_light(page: Grey) -> tuple[Grey, Grey]:
+    """The page, and the same at PAPER_SIDE, with ink darker than paper."""
+    small = _fit(page, PAPER_SIDE)
+    return (cv2.bitwise_not(page), cv2.bitwise_not(small)) if _light_on_dark(small) else (page, small)
+
+
+def _ink_on_paper(grey: Grey, small: Grey, grain: float) -> Ink:
     """How far each pixel is from the paper around it, towards the ink's side of it."""
-    small = _fit(grey, PAPER_SIDE)
-    if _light_on_dark(small):
-        grey, small = cv2.bitwise_not(grey), cv2.bitwise_not(small)
     # Closing fills everything dark that is narrower than the kernel: what is left is paper.
     paper = cv2.blur(_morph(small, cv2.MORPH_CLOSE, grain), (5, 5))
     paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR)
@@ -195,22 +208,26 @@ def _mask(ink: Ink, threshold: float) -> Ink:
     return cv2.threshold(ink, threshold, 1, cv2.THRESH_BINARY)[1]
 
 
-def _cut_out(ink: Ink, keep: Ink, box: Box, pen: float) -> tuple[Ink, Box]:
-    """The kept pieces with their soft edges, the pen's darkness at 255, and their box."""
-    x, y, w, h = box
+def _cut_out(piece: _Piece) -> Digit:
+    """The piece and its family with their soft edges, the pen's darkness at 255."""
+    if piece.pieces is None:
+        return NOTHING
+    pen = piece.pen
+    keep, (x, y, w, h) = piece.pieces.cut(piece.pieces.family(piece.seed))
     above = np.maximum(np.rint(LEVELS - np.float32(0.2 * pen)), 0)
     contrast = np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
-    cut = cv2.LUT(cv2.multiply(ink[y : y + h, x : x + w], keep), contrast)
+    cut = cv2.LUT(cv2.multiply(piece.ink[y : y + h, x : x + w], keep), contrast)
     left, top, w, h = cv2.boundingRect(cv2.threshold(cut, 25, 255, cv2.THRESH_TOZERO)[1])
     if w == 0:
-        return NOTHING.ink, (x, y, 1, 1)
-    return cut[top : top + h, left : left + w], (x + left, y + top, w, h)
+        return Digit(NOTHING.ink, (x, y, 1, 1), pen, _stroke_width(NOTHING.ink))
+    ink = cut[top : top + h, left : left + w]
+    return Digit(ink, (x + left, y + top, w, h), pen, _stroke_width(ink))
 
 
 def _stroke_width(ink: Ink) -> float:
     """Pixels: across a stroke, the mean distance to its edge is a quarter of its width."""
     mask = _mask(_padded(ink, 1), 127)
-    inside = int(mask.sum())
+    inside = cv2.countNonZero(mask)
     if inside == 0:
         return 1.0
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
