@@ -8,6 +8,7 @@ import pytest
 from loadtests.server import serving
 from models.zoo import ZOO
 from tests.service.calls import CLIENT
+from tests.service.swapping import model_file, put
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -31,3 +32,14 @@ def logging_server(zoo, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("logged") / "new" / "folder"
     with serving(zoo, folder.parent.parent / "server.log", prediction_log=str(folder)) as url:
         yield url, folder
+
+
+@pytest.fixture(scope="package")
+def swapping(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A server that may be told to load models, and its folder; each test has names of its own there."""
+    folder = tmp_path_factory.mktemp("swap")
+    zoo = folder / "zoo"
+    zoo.mkdir()
+    put(zoo, "digits-linear", model_file())
+    with serving(zoo, folder / "log", model_control="true") as url:
+        yield url, zoo

@@ -13,7 +13,7 @@ from service.errors import UnknownModel
 from service.notes import Note, Notes
 from service.settings import Settings
 from tests import pictures
-from tests.service.test_swap import model_file, put
+from tests.service.swapping import model_file, put
 
 PNG = pictures.encoded(pictures.digit(7))
 
