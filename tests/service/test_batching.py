@@ -1,64 +1,13 @@
 """The batch queue: greedy, in order, one answer each, and nobody pays for a neighbour."""
 
 import asyncio
-import threading
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import BatchQueue, BatchTimeout, QueueTimeout
-
-
-class Doubler:
-    """Answers 2 n for n, remembers its batches and how many ran at once, and waits for `go` where it is
-    cleared."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.most_at_once = 0
-        self.go = threading.Event()
-        self.go.set()
-        self._at_once = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, items: Sequence[int]) -> list[int]:
-        with self._lock:
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-            self.batches.append(list(items))
-        self.go.wait(10)
-        with self._lock:
-            self._at_once -= 1
-        if 13 in items:
-            raise ArithmeticError("13")
-        return [2 * item for item in items]
-
-
-class Queue(BatchQueue[int, int]):
-    """With threads of its own, and deadlines in seconds from now."""
-
-    def __init__(self, run, max_batch_size=4, in_flight=1, patience=10.0, limit=10.0, spare=0) -> None:
-        super().__init__(run, lambda: ThreadPoolExecutor(1), max_batch_size, in_flight, limit, spare)
-        self.patience = patience
-
-    async def ask(self, item: int):
-        return await self.submit(item, time.perf_counter() + self.patience)
-
-
-async def gather_behind_a_running_batch(queue, run, items):
-    """Submit 0 alone, then the items while it runs; return the outcomes of the items."""
-    run.go.clear()
-    first = asyncio.create_task(queue.ask(0))
-    await asyncio.sleep(0.05)
-    tasks = [asyncio.create_task(queue.ask(item)) for item in items]
-    await asyncio.sleep(0.01)
-    run.go.set()
-    await first
-    return await asyncio.gather(*tasks, return_exceptions=True)
+from service.batching import QueueTimeout
+from tests.service.doubler import Doubler, Queue, gather_behind_a_running_batch
 
 
 def test_an_idle_queue_runs_a_batch_of_one_at_once():
@@ -85,19 +34,6 @@ def test_what_comes_at_once_goes_at_once():
     asyncio.run(burst(Queue(run)))
 
     assert run.batches == [[0, 1, 2, 3]]
-
-
-def test_a_failing_batch_fails_alone():
-    run = Doubler()
-    served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, [1, 13, 2, 3, 4, 5]))
-
-    assert [type(one) for one in served[:4]] == [ArithmeticError] * 4
-    assert [one.answer for one in served[4:]] == [8, 10]
-
-
-def test_a_model_that_loses_an_answer_is_told_so():
-    with pytest.raises(RuntimeError, match="0 answers for 1 items"):
-        asyncio.run(Queue(lambda items: list(items)[1:]).ask(1))
 
 
 def test_what_waited_too_long_is_not_computed():
@@ -155,52 +91,6 @@ def test_two_batches_in_flight_where_a_device_can():
     assert [one.answer for one in served] == [0, 2, 4, 6, 8, 10]
     assert run.batches[:3] == [[0], [1], [2, 3, 4, 5]]
     assert run.most_at_once == 2
-
-
-def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
-    """Two hang, one place is to spare: the third runs in it, the fourth waits until one comes back."""
-
-    async def scenario(run):
-        queue = Queue(lambda items: run(items) if items[0] < 3 else [2 * n for n in items], 1, 1, 10, 0.05, 1)
-        run.go.clear()
-        outcomes = [await asyncio.gather(queue.ask(1), return_exceptions=True)]
-        outcomes.append(await asyncio.gather(queue.ask(3)))  # in the spare place
-        outcomes.append(await asyncio.gather(queue.ask(2), return_exceptions=True))  # takes that too
-        waits = asyncio.create_task(queue.ask(4))
-        await asyncio.sleep(0.1)
-        assert not waits.done()
-        run.go.set()
-        outcomes.append([await waits])
-        return [outcome for [outcome] in outcomes]
-
-    first, third, second, fourth = asyncio.run(scenario(Doubler()))
-
-    assert isinstance(first, BatchTimeout) and isinstance(second, BatchTimeout)
-    assert (third.answer, fourth.answer) == (6, 8)
-
-
-def test_where_no_thread_can_be_started_who_waits_hears_of_it():
-    async def scenario():
-        executor = ThreadPoolExecutor(1)
-        executor.shutdown()  # refuses work as it does where the system has no thread left
-        queue = BatchQueue(list, lambda: executor, 4)
-        later = time.perf_counter() + 10
-        return await asyncio.gather(*(queue.submit(item, later) for item in range(9)), return_exceptions=True)
-
-    outcomes = asyncio.run(asyncio.wait_for(scenario(), 5))
-    assert {type(outcome) for outcome in outcomes} == {MemoryError}
-
-
-def test_an_answer_that_is_an_exception_is_raised_for_its_item_alone():
-    def halve(items):
-        return [ValueError(f"{item} is odd") if item % 2 else item // 2 for item in items]
-
-    async def scenario():
-        queue = Queue(halve)
-        return await asyncio.gather(*map(queue.ask, (2, 3, 4)), return_exceptions=True)
-
-    two, three, four = asyncio.run(scenario())
-    assert (two.answer, four.answer, str(three)) == (1, 2, "3 is odd")
 
 
 @settings(max_examples=100, deadline=None)
