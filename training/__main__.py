@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -22,15 +21,15 @@ from training.labelled import folder, labelled
 from training.learn import learn
 from training.model_card import write_model_card
 from training.recipe import Recipe
-from training.recipes import PUBLISHED, RECIPES
+from training.recipes import RECIPES
 from training.reference import refer
 from training.report import PICTURES, report
+from training.selection import load, models_of, recipes_of
 from training.strangers import strangers
 from training.tracking import log_card, log_epoch, tracked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
-log = logging.getLogger(__name__)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Models; all that data is at hand for.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Where data sets lie.")]
@@ -64,9 +63,9 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train models and export each to its .onnx file and model card."""
-    for recipe in _chosen(names, data):
+    for recipe in recipes_of(names, data):
         recipe = recipe.with_changes(epochs=epochs, seed=seed)
-        splits = _load(recipe, data, limit)
+        splits = load(recipe, data, limit)
         checkpoint = runs / recipe.name / "checkpoint.pt"
         if not resume:
             for stale in checkpoint.parent.glob("checkpoint*.pt"):
@@ -86,8 +85,8 @@ def export_again(
     limit: Limit = None,
 ) -> None:
     """Calibrate, verify and write the .onnx files of models that were trained before."""
-    for recipe in _chosen(names, data):
-        splits = _load(recipe, data, limit)
+    for recipe in recipes_of(names, data):
+        splits = load(recipe, data, limit)
         _export(recipe, Fitted.load(runs / recipe.name, recipe), splits, zoo, data)
 
 
@@ -116,7 +115,7 @@ def evaluate_files(
         for table in tables.of_live(answered, live.join(answered)):
             console.print(table)
         return
-    for model, splits in _models(names, data, zoo):
+    for model, splits in models_of(names, data, zoo):
         card = model.card
         if pictures is None:
             own = None
@@ -145,7 +144,7 @@ def draw_report(
 
     What may be published goes beside the model cards, the rest to runs/NAME/report.
     """
-    for model, splits in _models(names, data, zoo):
+    for model, splits in models_of(names, data, zoo):
         published = pictures / model.card.name
         evaluation = _evaluation(model, splits, data)
         for path in report(model.card, evaluation, published, runs / model.card.name / "report"):
@@ -163,7 +162,7 @@ def refer_again(
 
     Weights, version and golden answers stay; `train` and `export` do this by themselves.
     """
-    for model, splits in _models(names, data, zoo):
+    for model, splits in models_of(names, data, zoo):
         path = refer(model, splits)
         write_model_card(open_model(path), PICTURES / model.card.name)
         console.print(f"wrote {path}")
@@ -180,26 +179,13 @@ def price_every_fold(
     limit: Limit = None,
 ) -> None:
     """Price the pictures of each fold by a network trained on the others."""
-    recipe = _chosen([name], data)[0].with_changes(epochs=epochs)
+    recipe = recipes_of([name], data)[0].with_changes(epochs=epochs)
     if recipe.task != "regression":
         raise DataError(f"{name} is a classifier; cross-validation is for prices, which come in groups.")
-    held_out = crossvalidate(recipe, _load(recipe, data, limit), folds, only or (), at_random)
+    held_out = crossvalidate(recipe, load(recipe, data, limit), folds, only or (), at_random)
     which = "all folds" if not only else "folds " + ", ".join(map(str, only))
     split = "by picture" if at_random else "by group"
     console.print(tables.of_folds(f"{name}: {which} of {folds}, split {split}", held_out))
-
-
-def _models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
-    """Each model with the data it was trained on; without names, those whose data is at hand."""
-    for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
-        model = open_model(zoo / f"{name}.onnx")
-        if not names and not sources.at_hand(model.card.training.name, data):
-            log.warning("%s: its data is not at hand", name)
-            continue
-        splits = sources.load(model.card.training.name, model.card.view, data)
-        if splits.fingerprint != model.card.training.fingerprint:
-            log.warning("%s: this is not the data it was trained on; compare with care", name)
-        yield model, splits
 
 
 def _evaluation(
@@ -215,24 +201,6 @@ def _evaluation(
     if more is not None:
         strange[str(more)] = folder(more, view)
     return evaluate(model, splits, strange, own)
-
-
-def _chosen(names: list[str] | None, data: Path) -> list[Recipe]:
-    unknown = set(names or ()) - set(RECIPES)
-    if unknown:
-        raise DataError(f"No recipe for {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}.")
-    if names:
-        return [RECIPES[name] for name in names]
-    recipes = [RECIPES[name] for name in PUBLISHED]
-    for recipe in recipes:
-        if not sources.at_hand(recipe.data, data):
-            log.warning("%s: skipped, its data is not at hand in %s", recipe.name, data)
-    return [recipe for recipe in recipes if sources.at_hand(recipe.data, data)]
-
-
-def _load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
-    splits = sources.load(recipe.data, recipe.view, data)
-    return splits.limited(limit) if limit else splits
 
 
 def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> Card:

@@ -32,6 +32,7 @@ from training.networks import Network
 from training.pages import pages
 from training.recipe import Recipe
 from training.reference import reference
+from training.served import Classifier, Regressor
 from training.sources import DATA
 from training.strangers import strangers
 
@@ -54,41 +55,6 @@ PRICE_UNIT, PRICE_BASIS = "USD", "list price when new"
 
 class ExportError(Exception):
     """No file was written: the model misses a floor, or the graph answers differently from torch."""
-
-
-class Classifier(nn.Module):
-    """pixels uint8 (N, H, W, C) -> probabilities (N, K), familiarity (N,)."""
-
-    def __init__(self, network: Network, temperature: float, familiarity: calibrate.Familiarity) -> None:
-        super().__init__()
-        self.network, self.temperature, self.familiarity = network, temperature, familiarity
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.network.features(to_float(pixels))
-        logits = self.network.head(features) / self.temperature
-        return logits.softmax(1), self.familiarity(features)
-
-
-class Regressor(nn.Module):
-    """pixels uint8 (N, H, W, C) -> value, low, high, familiarity, each (N,)."""
-
-    def __init__(
-        self,
-        network: Network,
-        mean: float,
-        std: float,
-        bounds: tuple[float, float],
-        familiarity: calibrate.Familiarity,
-    ) -> None:
-        super().__init__()
-        self.network, self.familiarity = network, familiarity
-        self.mean, self.std, self.bounds = mean, std, bounds
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features = self.network.features(to_float(pixels))
-        log_price = self.network.head(features)[:, 0] * self.std + self.mean
-        low, high = (log_price + bound for bound in self.bounds)
-        return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
 
 
 def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: Path = DATA) -> Path:

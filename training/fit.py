@@ -7,7 +7,7 @@ generator and asks for deterministic kernels.
 import copy
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from training.datasets import Examples, Splits
 from training.fitted import Epoch, Fitted, Target, save_whole
+from training.hints import Learner
 from training.networks import Network
 from training.recipe import Recipe
 
@@ -63,7 +64,7 @@ def fit(
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     where = device()
-    learner = _Learner(recipe, splits.train).to(where, memory_format=torch.channels_last)
+    learner = Learner(recipe, splits.train).to(where, memory_format=torch.channels_last)
     target = Target.of(splits.train.targets) if recipe.task == "regression" else None
     train = _on_device(splits.train, target, where)
     hints = learner.codes(splits.train, where)
@@ -145,49 +146,6 @@ def fit(
     network = learner.network
     network.load_state_dict(best)
     return Fitted(network.eval().cpu(), target, tuple(history))
-
-
-class _Learner(nn.Module):
-    """The network and, for each hint of the recipe, one more linear head on its features.
-
-    Who has to tell the makers of cars apart learns to see what prices depend on. These heads are
-    needed for training only.
-    """
-
-    def __init__(self, recipe: Recipe, train: Examples) -> None:
-        super().__init__()
-        self.network = recipe.network()
-        self.shares = dict(recipe.hints)
-        self.known = {name: sorted(set(train.facts[name]) - {""}) for name in self.shares}
-        width = self.network.head.in_features
-        self.heads = nn.ModuleDict({name: nn.Linear(width, len(k)) for name, k in self.known.items()})
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        features = self.network.features(pictures)
-        return self.network.head(features), {name: head(features) for name, head in self.heads.items()}
-
-    def codes(self, part: Examples, where: torch.device) -> dict[str, Tensor]:
-        """int64 (N,) for each hint: the number of its class, -1 where the fact is unknown."""
-        coded = {}
-        for name, known in self.known.items():
-            number = {fact: code for code, fact in enumerate(known)}
-            coded[name] = torch.tensor([number.get(fact, -1) for fact in part.facts[name]]).to(where)
-        return coded
-
-    def hint_losses(
-        self, guesses: Mapping[str, Tensor], hints: Mapping[str, Tensor], index: Tensor
-    ) -> Tensor:
-        """float32 (N,): the weighted cross entropies of all hints."""
-        total = torch.zeros(len(index), device=index.device)
-        for name, share in self.shares.items():
-            total = total + share * F.cross_entropy(
-                guesses[name].float(),
-                hints[name][index],
-                ignore_index=-1,
-                label_smoothing=0.1,
-                reduction="none",
-            )
-        return total
 
 
 def _on_device(part: Examples, target: Target | None, where: torch.device) -> tuple[Tensor, Tensor]:

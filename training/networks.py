@@ -2,7 +2,7 @@
 
 A Network takes float32 (N, C, H, W) in [0, 1] and returns raw scores float32 (N, outputs): logits of
 a classifier, the standardised log price of a regressor. What makes an answer of them is added at
-export (training/export.py).
+export (training/served.py).
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,42 @@
+"""What is exported: a network together with all that makes answers of its scores."""
+
+from torch import Tensor, nn
+
+from training.calibrate import Familiarity
+from training.fit import to_float
+from training.networks import Network
+
+
+class Classifier(nn.Module):
+    """pixels uint8 (N, H, W, C) -> probabilities (N, K), familiarity (N,)."""
+
+    def __init__(self, network: Network, temperature: float, familiarity: Familiarity) -> None:
+        super().__init__()
+        self.network, self.temperature, self.familiarity = network, temperature, familiarity
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(to_float(pixels))
+        logits = self.network.head(features) / self.temperature
+        return logits.softmax(1), self.familiarity(features)
+
+
+class Regressor(nn.Module):
+    """pixels uint8 (N, H, W, C) -> value, low, high, familiarity, each (N,)."""
+
+    def __init__(
+        self,
+        network: Network,
+        mean: float,
+        std: float,
+        bounds: tuple[float, float],
+        familiarity: Familiarity,
+    ) -> None:
+        super().__init__()
+        self.network, self.familiarity = network, familiarity
+        self.mean, self.std, self.bounds = mean, std, bounds
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        features = self.network.features(to_float(pixels))
+        log_price = self.network.head(features)[:, 0] * self.std + self.mean
+        low, high = (log_price + bound for bound in self.bounds)
+        return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
