@@ -85,6 +85,9 @@ def open_picture(
     except PictureError:
         raise
     except UnidentifiedImageError:
+        if "AVIF" in formats and data[4:12] in (b"ftypavif", b"ftypavis"):
+            # The one plugin that disowns a file that breaks off.
+            raise PictureError("content", "The picture breaks off or is broken. Save it again.") from None
         raise PictureError("format", f"This is not a picture; send one of {', '.join(formats)}.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(max_pixels) from None
