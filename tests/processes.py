@@ -15,11 +15,15 @@ def server_of(url: str) -> int:
 def workers_of(url: str) -> list[int]:
     """The processes that answer on the port of url, the supervisor left out."""
     children = subprocess.run(["pgrep", "-P", str(server_of(url))], capture_output=True, text=True)
-    return [
-        int(pid)
-        for pid in children.stdout.split()
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [int(pid) for pid in children.stdout.split() if "spawn_main" in _command_of(int(pid))]
+
+
+def _command_of(pid: int) -> str:
+    """Empty where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def has_ended(pid: int) -> bool:

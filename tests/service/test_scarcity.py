@@ -86,7 +86,6 @@ def test_out_of_memory_is_a_503_and_the_next_is_answered(tmp_path):
         for _ in range(4):  # all threads are there
             assert httpx.post(f"{url}/classify", files={"image": PNG}).status_code == 200
         assert httpx.post(f"{url}/price", files={"image": PNG}).status_code == 200
-        assert httpx.post(f"{url}/classify", files={"image": large.getvalue()}, timeout=60).status_code == 200
         process = server_of(url)
         status = Path(f"/proc/{process}/status").read_text()
         size = int(status.split("VmSize:")[1].split()[0]) * 1024
