@@ -3,10 +3,12 @@
 import asyncio
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from service.batching import QueueTimeout
 from service.fair_pool import CHUNK_BYTES, CHUNK_ITEMS, SMALL, FairPool
@@ -101,6 +103,36 @@ def test_one_bad_item_spoils_only_itself():
     good, bad, also_good = asyncio.run(scenario())
     assert (good.answer, also_good.answer) == (10, 2)
     assert isinstance(bad, ZeroDivisionError)
+
+
+def test_an_error_holds_nothing_of_its_item():
+    """An error lives on in tasks and logs; what its frames held, hundreds of megabytes, must not."""
+    held = []
+
+    def decode():
+        picture = Image.new("L", (1, 1))
+        held.append(weakref.ref(picture))
+        raise OSError("broken")
+
+    def work(item: bytes) -> bytes:
+        picture = Image.new("L", (1, 1))
+        held.append(weakref.ref(picture))
+        try:
+            decode()
+        except OSError as error:
+            raise ValueError("not decoded") from error
+        return item
+
+    async def scenario():
+        lane = FairPool(1).lane(work)
+        try:
+            await lane.run(b"x", soon())
+        except ValueError as error:
+            return error.__context__, [picture() for picture in held]
+
+    cause, pictures = asyncio.run(scenario())
+    assert isinstance(cause, OSError)
+    assert pictures == [None, None]
 
 
 def test_large_items_of_a_burst_are_shared_by_all_threads():
