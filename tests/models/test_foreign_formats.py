@@ -8,6 +8,7 @@ import pytest
 
 from loadtests.server import REPO
 from models.picture import PictureError, open_picture
+from tests import pictures
 from tests.foreign import FOREIGN
 
 NEVER = """
@@ -63,3 +64,24 @@ def test_their_plugins_are_never_reached(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "started").exists()
     assert not (REPO / "harmed").exists()
+
+
+IMPORTED = """
+import sys
+from PIL import Image
+from models.picture import FORMATS, PictureError, open_picture
+
+open_picture(sys.stdin.buffer.read(), 28)
+assert set(FORMATS) <= set(Image.OPEN), set(FORMATS) - set(Image.OPEN)
+try:
+    open_picture(b"no picture", 28)
+except PictureError:
+    pass
+assert "EPS" not in Image.OPEN
+"""
+
+
+def test_their_plugins_are_not_even_imported():
+    """And ours are after the first picture: one imported later would be lost where memory is short then."""
+    picture = pictures.encoded(pictures.digit())
+    subprocess.run([sys.executable, "-c", IMPORTED], cwd=REPO, input=picture, check=True)

@@ -1,5 +1,6 @@
 """What a client can do with a connection, and when that ends."""
 
+import asyncio
 import json
 import re
 import socket
@@ -10,9 +11,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from loadtests.server import serving
 from models.zoo import ZOO
+from service.connection import Connection
 from tests import pictures
 
 PNG = pictures.encoded(pictures.digit(7))
@@ -205,3 +209,32 @@ def test_one_picture_of_a_batch_has_the_bound_of_one_picture(tmp_path):
         files = [("images", PNG), ("images", b"x" * 120_000)]
         assert httpx.post(f"{url}/classify/batch", files=files).status_code == 413
         assert httpx.post(f"{url}/classify/batch", files=files[:1]).status_code == 200
+
+
+def test_a_head_for_which_there_is_no_memory_is_no_malformed_one():
+    """What the parser calls raises; the parser says only that a callback failed."""
+
+    class Full(Connection):
+        def on_url(self, url: bytes) -> None:
+            raise MemoryError
+
+    async def app(scope, receive, send):
+        raise AssertionError("no request is complete")
+
+    async def scenario() -> bytes:
+        config = Config(app, lifespan="off")
+        config.load()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Full(config, ServerState(), {}), "127.0.0.1", 0
+        )
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    head, _, body = asyncio.run(scenario()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in head.lower()
+    assert "out of memory" in json.loads(body)["detail"]
