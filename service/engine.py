@@ -32,6 +32,9 @@ CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 SPARE = 4
 """Batches of one model that may hang before no other runs in their place."""
 
+NO_MEMORY = "Failed to allocate memory"
+"""How onnxruntime's allocators say so; it has no exception of its own for it."""
+
 DRAINED_EVERY = 0.05
 """Seconds between two looks at whether an engine that is to be closed is still at work."""
 
@@ -172,7 +175,12 @@ class Engine(Generic[CardT]):
 
     def _run(self, batch: Sequence[Pixels]) -> list[Answers | Exception]:
         self._metrics.batch(len(batch))
-        outputs = self._model(np.stack(batch))
+        try:
+            outputs = self._model(np.stack(batch))
+        except Exception as error:
+            if NO_MEMORY in str(error):
+                raise MemoryError(str(error)) from error
+            raise
         answers: list[Answers | Exception] = [
             {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
         ]

@@ -52,8 +52,30 @@ print(resident() - before)
 """
 )
 
+WITHOUT_MEMORY = """
+import re, resource
+from pathlib import Path
+import numpy as np
+from models.zoo import ZOO, read
+from service.engine import Engine
+from service.fair_pool import FairPool
+from service.session import choose_device, open_session
+from service.settings import Settings
 
-def megabytes(script: str) -> float:
+device = choose_device("cpu")
+model = open_session(read(ZOO / "cars-transfer.onnx"), device, Settings())
+engine = Engine(model.card, model, FairPool(1), Settings(), device)
+batch = [np.zeros(model.card.view.shape, np.uint8)] * 64
+used = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.RLIM_INFINITY))
+try:
+    engine._run(batch)
+except MemoryError:
+    print(1)
+"""
+
+
+def printed(script: str) -> float:
     ended = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return float(ended.stdout)
@@ -63,11 +85,16 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and glibc
 
 
 def test_what_was_freed_goes_back_to_the_system():
-    assert megabytes(AFTER_A_FLOOD) > 80  # of 100
+    assert printed(AFTER_A_FLOOD) > 80  # of 100
 
 
 def test_a_session_keeps_nothing_of_the_golden_pictures():
-    verified = megabytes(OPENED.format("open_model(path)"))
-    served = megabytes(OPENED.format('open_session(read(path), choose_device("cpu"), Settings())'))
+    verified = printed(OPENED.format("open_model(path)"))
+    served = printed(OPENED.format('open_session(read(path), choose_device("cpu"), Settings())'))
 
     assert served < verified - 20
+
+
+def test_a_session_without_memory_is_out_of_memory_and_not_broken():
+    """It is answered 503, not 500."""
+    assert printed(WITHOUT_MEMORY) == 1
