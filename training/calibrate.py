@@ -3,6 +3,9 @@
 All of it is fitted on pictures that no weight was trained on, and all of it ends up in the graph.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,43 +15,99 @@ from torch import Tensor, nn
 FAR = 8.0
 """Standard deviations: whatever is farther away than this is simply far."""
 
+TREND = (0.1, 0.9)
+"""Quantiles of the calibration scores between which an interval widens: a trend carried on to the dearest
+tenth would ask a hundred times the price of the dearest."""
+
 FAMILIAR_SHARE = 0.985
 """Share of the calibration pictures that count as familiar: where the threshold is put."""
 
 
 def temperature(logits: Tensor, classes: Tensor) -> float:
     """The T for which softmax(logits / T) has the lowest cross entropy (Guo et al., ICML 2017)."""
-    log_t = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_t], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
+    return float(_minimum(lambda log_t: F.cross_entropy(logits / log_t.exp(), classes)).exp())
+
+
+def _minimum(loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """Where a smooth loss of one number is least, looked for from 0."""
+    at = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([at], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(logits / log_t.exp(), classes)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        found = loss(at)
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return float(log_t.detach().exp())
+    return at.detach()
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the true log price lies, as bounds around the told one, wider for dearer or cheaper cars.
+
+    low, high: bounds for a score of 0. slope: what a score of 1 more does to them, as a logarithm.
+    scores: from where to where they do; beyond too few are known for a trend.
+    """
+
+    low: float
+    high: float
+    slope: float
+    scores: tuple[float, float]
+
+    def __call__(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The network's scores, (N,) -> what to add to the log price for either bound, each (N,)."""
+        spread = torch.exp(self.slope * scores.clamp(*self.scores))
+        return self.low * spread, self.high * spread
 
 
 def interval(
-    residuals: npt.NDArray[np.float64], groups: npt.NDArray[np.str_], coverage: float
-) -> tuple[float, float]:
-    """Split conformal bounds on a residual, asymmetric, each group counting the same.
+    residuals: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.str_],
+    coverage: float,
+) -> Interval:
+    """Split conformal bounds on a residual, asymmetric, as wide as prices like it are uncertain, each
+    group counting the same.
 
-    residuals: truth minus prediction on the log scale, of groups never trained on. Returns
-    (low, high): `coverage` of new residuals lie between them, half of the rest on either side
-    (Lei et al., JASA 2018; group weights because a new picture is of a new group).
+    residuals: truth minus prediction on the log scale, of groups never trained on. scores: what the
+    network said, float64 (N,). `coverage` of new residuals lie inside, half of the rest on either side
+    (Lei et al., JASA 2018, with its locally weighted residuals; group weights because a new picture is
+    of a new group).
     """
     _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1.0 / counts[index]
-    order = np.argsort(residuals)
+    order = np.argsort(scores)
+    ends = np.searchsorted(np.cumsum(weights[order]) / weights.sum(), TREND)
+    least, greatest = (float(end) for end in scores[order][ends])
+    scores = scores.clip(least, greatest)
+    slope = _slope(residuals, scores, weights)
+    scaled = residuals / np.exp(slope * scores)
+    order = np.argsort(scaled)
     # The unseen group stands at the far end of either tail: the finite-sample correction.
     cumulative = np.cumsum(weights[order]) / (weights.sum() + 1)
     tail = (1 - coverage) / 2
     low = max(int(np.searchsorted(cumulative, tail, side="right")) - 1, 0)
-    high = min(int(np.searchsorted(cumulative, 1 - tail)), len(residuals) - 1)
-    return float(residuals[order][low]), float(residuals[order][high])
+    high = min(int(np.searchsorted(cumulative, 1 - tail)), len(scaled) - 1)
+    return Interval(float(scaled[order][low]), float(scaled[order][high]), slope, (least, greatest))
+
+
+def _slope(
+    residuals: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> float:
+    """How the logarithm of the residuals' size grows with the score: maximum likelihood of a Laplace
+    distribution, and a normal prior of standard deviation 1/2: a handful of groups must not ask for the
+    absurd."""
+    size, score, weight = (torch.from_numpy(values).double() for values in (residuals, scores, weights))
+    size = size.abs().clamp_min(1e-9)
+
+    def loss(slope: Tensor) -> Tensor:
+        share = weight / weight.sum()
+        level = (share * size * torch.exp(-slope * score)).sum().log() + slope * (share * score).sum()
+        return weight.sum() * level + 2 * slope.square().sum()
+
+    return float(_minimum(loss))
 
 
 class Familiarity(nn.Module):

@@ -57,7 +57,7 @@ def crossvalidate(
     at_random: fold by picture, not by group: the same car models on both sides, as much published
     work does; its figures flatter.
     """
-    everything = _together(splits)
+    everything = Examples.joined(splits.train, splits.validation, splits.calibration, splits.test)
     names = everything.groups
     assert names is not None
     if at_random:
@@ -98,18 +98,8 @@ def prices(fitted: Fitted, part: Examples) -> npt.NDArray[np.float64]:
     rows = []
     for batch in torch.from_numpy(part.pixels).split(64):
         features = network.body[1](batch.float()) if described else network.features(to_float(batch))
-        rows.append(network.head(features)[:, 0].double().numpy())
+        rows.append(network.scores(features)[:, 0].double().numpy())
     return np.exp(np.concatenate(rows) * target.std + target.mean)
-
-
-def _together(splits: Splits) -> Examples:
-    parts = (splits.train, splits.validation, splits.calibration, splits.test)
-    return Examples(
-        np.concatenate([part.pixels for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.groups for part in parts if part.groups is not None]),
-        {name: np.concatenate([part.facts[name] for part in parts]) for name in splits.train.facts},
-    )
 
 
 def _some_groups(names: npt.NDArray[np.str_], among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -36,11 +36,15 @@ class Examples:
         facts = {name: values[index] for name, values in self.facts.items()}
         return Examples(self.pixels[index], self.targets[index], groups, facts)
 
-    def __add__(self, other: "Examples") -> "Examples":
-        """Both, one after the other; for examples without groups."""
-        assert self.groups is None and other.groups is None
+    @staticmethod
+    def joined(*parts: "Examples") -> "Examples":
+        """All of them, one part after the other."""
+        groups = [part.groups for part in parts if part.groups is not None]
         return Examples(
-            np.concatenate([self.pixels, other.pixels]), np.concatenate([self.targets, other.targets])
+            np.concatenate([part.pixels for part in parts]),
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate(groups) if groups else None,
+            {name: np.concatenate([part.facts[name] for part in parts]) for name in parts[0].facts},
         )
 
 

@@ -111,13 +111,18 @@ def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int
 
 
 def regression(outputs: Answers, test: Examples) -> dict[str, float]:
-    """Errors of the price, and what its interval is worth: share of truths inside, median width
-    relative to the price. Where photos come from several tables, each one's errors as well."""
+    """Errors of the price, and what its interval is worth: share of truths inside, of all, of those
+    told dearest and with each group counting the same; median width relative to the price. Where photos
+    come from several tables, each one's errors as well."""
     truth = test.targets.astype(np.float64)
     low, high = outputs["low"], outputs["high"]
     value = outputs["value"].astype(np.float64)
+    covered = (low <= truth) & (truth <= high)
+    dearest = value >= np.quantile(value, 0.75)
     values = errors(value, truth) | {
-        "coverage": float(((low <= truth) & (truth <= high)).mean()),
+        "coverage": float(covered.mean()),
+        "coverage_by_group": float(np.average(covered, weights=_by_group(test))),
+        "coverage_dearest": float(covered[dearest].mean()),
         "median_relative_width": float(np.median((high - low) / value)),
     }
     tables = test.facts.get("table", np.full(len(test), ""))
@@ -125,6 +130,15 @@ def regression(outputs: Answers, test: Examples) -> dict[str, float]:
         inside = tables == table
         values[f"median_ape_{table}"] = errors(value[inside], truth[inside])["median_ape"]
     return values
+
+
+def _by_group(test: Examples) -> npt.NDArray[np.float64]:
+    """float64 (N,): each group, or each picture where there are none, weighs the same."""
+    if test.groups is None:
+        return np.ones(len(test))
+    _, index, counts = np.unique(test.groups, return_inverse=True, return_counts=True)
+    weights: npt.NDArray[np.float64] = 1 / counts[index]
+    return weights
 
 
 def errors(value: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -121,24 +121,20 @@ def _calibrated(
         "golden": Golden.of(np.zeros((1, *recipe.view.shape), np.uint8), {}),  # until the file is there
         "licence": "Apache-2.0",
     }
-    with torch.no_grad():
-        scores = network.head(calibration)
     served: nn.Module
     if recipe.task == "classification":
         classes = torch.from_numpy(splits.calibration.targets.astype(np.int64))
-        served = Classifier(network, calibrate.temperature(scores, classes), familiarity)
+        temperature = calibrate.temperature(_scores(network, calibration), classes)
+        served = Classifier(network, temperature, familiarity)
         return served.eval(), ClassifierCard(labels=recipe.labels, **facts)
     assert fitted.target is not None
-    assert splits.calibration.groups is not None and splits.validation.groups is not None
     # Early stopping has only chosen an epoch by the validation groups; a tail of one in twenty groups
     # needs all the groups there are.
-    residuals = np.concatenate([
-        _residuals(network, fitted.target, part) for part in (splits.calibration, splits.validation)
-    ])  # fmt: skip
-    groups = np.concatenate([splits.calibration.groups, splits.validation.groups])
-    bounds = calibrate.interval(residuals, groups, COVERAGE)
-    target = fitted.target
-    served = Regressor(network, target.mean, target.std, bounds, familiarity)
+    unseen = Examples.joined(splits.calibration, splits.validation)
+    features = torch.cat([calibration, _features(network, splits.validation.pixels)])
+    interval = _interval(_scores(network, features), fitted.target, unseen)
+    served = Regressor(network, fitted.target.mean, fitted.target.std, interval, familiarity)
+    facts["version"] = _version(network, str(interval))
     card = RegressorCard(unit=PRICE_UNIT, basis=PRICE_BASIS, coverage=COVERAGE, **facts)
     return served.eval(), card
 
@@ -170,17 +166,23 @@ def _threshold(familiarity: calibrate.Familiarity, features: Tensor) -> float:
 
 
 @torch.no_grad()
-def _residuals(network: Network, target: Target, part: Examples) -> npt.NDArray[np.float64]:
-    """Truth minus prediction on the log scale."""
-    scores = network.head(_features(network, part.pixels))
-    told = scores[:, 0].double().numpy() * target.std + target.mean
-    residuals: npt.NDArray[np.float64] = np.log(part.targets.astype(np.float64)) - told
-    return residuals
+def _scores(network: Network, features: Tensor) -> Tensor:
+    return network.scores(features)
 
 
-def _version(network: Network) -> str:
-    """Twelve digits of the sha256 over the weights: the same training gives the same version."""
-    digest = hashlib.sha256()
+def _interval(scores: Tensor, target: Target, unseen: Examples) -> calibrate.Interval:
+    """From the scores of pictures whose groups no weight was trained on."""
+    assert unseen.groups is not None
+    said = scores[:, 0].double().numpy()
+    residuals = np.log(unseen.targets.astype(np.float64)) - (said * target.std + target.mean)
+    return calibrate.interval(residuals, said, unseen.groups, COVERAGE)
+
+
+def _version(network: Network, more: str = "") -> str:
+    """Twelve digits of the sha256 over the weights: the same training gives the same version.
+
+    more: what else decides the answers."""
+    digest = hashlib.sha256(more.encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.contiguous().numpy().tobytes())

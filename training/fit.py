@@ -12,6 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from rich.progress import (
@@ -69,7 +70,7 @@ def fit(
     train = _on_device(splits.train, target, where)
     hints = learner.codes(splits.train, where)
     validation = _on_device(splits.validation, target, where)
-    weights = torch.from_numpy(_weights(splits.train)).to(where)
+    weights = torch.from_numpy(importance(splits.train)).to(where)
 
     steps_per_epoch = max(len(splits.train) // recipe.batch_size, 1)
     optimizer = torch.optim.AdamW(
@@ -172,7 +173,7 @@ def _losses(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
     return (scores[:, 0] - answers).abs()
 
 
-def _weights(part: Examples) -> np.ndarray:  # type: ignore[type-arg]
+def importance(part: Examples) -> npt.NDArray[np.float32]:
     """float32 (N,), mean 1. Forty photos of one car model are not forty independent prices: a group
     counts with the square root of its size."""
     if part.groups is None:

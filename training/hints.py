@@ -27,7 +27,7 @@ class Learner(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         features = self.network.features(pictures)
-        return self.network.head(features), {name: head(features) for name, head in self.heads.items()}
+        return self.network.scores(features), {name: head(features) for name, head in self.heads.items()}
 
     def codes(self, part: Examples, where: torch.device) -> dict[str, Tensor]:
         """int64 (N,) for each hint: the number of its class, -1 where the fact is unknown."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from training.datasets import Splits
+from training.datasets import Examples, Splits
 from training.fit import fit
 from training.fitted import Epoch, Fitted
 from training.pages import pages
@@ -37,4 +37,5 @@ def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
     """The same set; the training pictures and as many pages written with them as the recipe asks for."""
     if recipe.pages == 0:
         return splits
-    return replace(splits, train=splits.train + pages(splits.train, recipe.pages, recipe.view, recipe.seed))
+    written = pages(splits.train, recipe.pages, recipe.view, recipe.seed)
+    return replace(splits, train=Examples.joined(splits.train, written))

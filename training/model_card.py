@@ -29,6 +29,8 @@ MEANING = {
     "r2": "R2 of the price",
     "r2_log": "R2 of the log price",
     "coverage": "share of true prices between low and high",
+    "coverage_by_group": "the same, each group (car model) counting the same",
+    "coverage_dearest": "the same of the quarter told dearest",
     "median_relative_width": "median of (high - low) / price",
 }
 

@@ -11,33 +11,45 @@ import torch
 from torch import Tensor, nn
 
 from training import pretrained
+from training.kernel import KernelRidge
 
 
 class Network(nn.Module):
     """Normalisation, a body that describes the picture, and a linear head that answers.
 
-    body: (N, C, H, W) -> features (N, F); head: (N, F) -> (N, outputs).
+    body: (N, C, H, W) -> features (N, F); head: (N, F) -> (N, outputs). kernel: where there is one, the
+    answer is the mean of the head's and its own.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, body: nn.Module, head: nn.Linear, mean: tuple[float, ...], std: tuple[float, ...]
+        self,
+        body: nn.Module,
+        head: nn.Linear,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        kernel: KernelRidge | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.body = body
         self.head = head
+        self.kernel = kernel
 
     def features(self, pictures: Tensor) -> Tensor:
         features: Tensor = self.body((pictures - self.mean) / self.std)
         return features
 
+    def scores(self, features: Tensor) -> Tensor:
+        """float32 (N, F) -> (N, outputs)."""
+        scores: Tensor = self.head(features)
+        return scores if self.kernel is None else (scores + self.kernel(features)) / 2
+
     def forward(self, pictures: Tensor) -> Tensor:
-        scores: Tensor = self.head(self.features(pictures))
-        return scores
+        return self.scores(self.features(pictures))
 
 
 MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
@@ -99,7 +111,8 @@ class Ensemble(nn.Module):
 
 def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
     """An ImageNet network whose first blocks are left alone and whose last ones learn prices, twice,
-    from different seeds (training/transfer.py); the head is the mean of theirs."""
+    from different seeds (training/transfer.py); the head is the mean of theirs, and a kernel looks for
+    likeness in the features of both."""
     parts = [pretrained.efficientnet_lite2() for _ in range(members)]
     tails = Ensemble(
         nn.Sequential(
@@ -109,7 +122,8 @@ def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
         for _, top in parts
     )  # fmt: skip
     body = nn.Sequential(parts[0][0], tails)
-    return Network(body, nn.Linear(members * hidden, 1), pretrained.MEAN, pretrained.STD)
+    width = members * hidden
+    return Network(body, nn.Linear(width, 1), pretrained.MEAN, pretrained.STD, KernelRidge(width))
 
 
 def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:

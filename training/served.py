@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from training.calibrate import Familiarity
+from training.calibrate import Familiarity, Interval
 from training.fit import to_float
 from training.networks import Network
 
@@ -16,7 +16,7 @@ class Classifier(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.features(to_float(pixels))
-        logits = self.network.head(features) / self.temperature
+        logits = self.network.scores(features) / self.temperature
         return logits.softmax(1), self.familiarity(features)
 
 
@@ -28,15 +28,16 @@ class Regressor(nn.Module):
         network: Network,
         mean: float,
         std: float,
-        bounds: tuple[float, float],
+        interval: Interval,
         familiarity: Familiarity,
     ) -> None:
         super().__init__()
         self.network, self.familiarity = network, familiarity
-        self.mean, self.std, self.bounds = mean, std, bounds
+        self.mean, self.std, self.interval = mean, std, interval
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         features = self.network.features(to_float(pixels))
-        log_price = self.network.head(features)[:, 0] * self.std + self.mean
-        low, high = (log_price + bound for bound in self.bounds)
+        scores = self.network.scores(features)[:, 0]
+        log_price = scores * self.std + self.mean
+        low, high = (log_price + bound for bound in self.interval(scores))
         return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from training import augment
 from training.datasets import Examples, Splits
-from training.fit import device, fit, half_precision, to_float
-from training.fitted import Epoch, Fitted
+from training.fit import device, fit, half_precision, importance, to_float
+from training.fitted import Epoch, Fitted, Target
 from training.networks import Ensemble, Network
 from training.recipe import Recipe
 
@@ -66,7 +66,20 @@ def fit_members(
     with torch.no_grad():
         network.head.weight.copy_(torch.cat([f.network.head.weight for f in fitted], 1) / len(fitted))
         network.head.bias.copy_(torch.stack([f.network.head.bias for f in fitted]).mean(0))
+    _fit_kernel(network.eval(), maps.train[: len(maps.train) // VIEWS])
     return Fitted(network.eval(), fitted[0].target, fitted[0].history)
+
+
+@torch.no_grad()
+def _fit_kernel(network: Network, unchanged: Examples) -> None:
+    """unchanged: the maps of the training pictures as they are."""
+    assert network.kernel is not None
+    batches = torch.from_numpy(unchanged.pixels).split(64)
+    features = torch.cat([
+        network.body[1](batch.float()) for batch in track(batches, "likeness to known pictures")
+    ])  # fmt: skip
+    answers = Target.of(unchanged.targets).standardise(unchanged.targets)
+    network.kernel.fit(features, answers, torch.from_numpy(importance(unchanged)))
 
 
 class _Member(Network):

@@ -19,21 +19,51 @@ def test_temperature_repairs_overconfidence():
     assert calibrate.temperature(3 * honest, classes) == pytest.approx(3, rel=0.1)
 
 
-def test_interval_covers_unseen_groups():
-    """Residuals of a skewed law, in groups that share an offset: coverage on groups never seen."""
+def prices(rng, count, growth=0.0):
+    """Residuals of a skewed law in groups that share an offset, `growth` more of it for each score."""
+    groups = np.repeat(np.arange(count), 10)
+    scores = rng.normal(0, 1, count)[groups] + rng.normal(0, 0.2, len(groups))
+    residuals = rng.gamma(2, 0.2, count)[groups] + rng.normal(0, 0.1, len(groups))
+    return residuals * np.exp(growth * scores), scores, groups.astype(str)
+
+
+def inside(interval, residuals, scores):
+    low, high = (bound.numpy() for bound in interval(torch.from_numpy(scores)))
+    return (low <= residuals) & (residuals <= high)
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.6, -0.4])
+def test_interval_covers_unseen_groups(growth):
+    """Of all scores as of the lower and the upper half alone, however uncertainty grows with them."""
     rng = np.random.default_rng(0)
-
-    def residuals(count):
-        groups = np.repeat(np.arange(count), 10)
-        return rng.gamma(2, 0.2, count)[groups] + rng.normal(0, 0.1, len(groups)), groups.astype(str)
-
-    inside = []
+    shares = []
     for _ in range(40):
-        low, high = calibrate.interval(*residuals(100), coverage=0.9)
-        fresh, _ = residuals(200)
-        inside.append(((low <= fresh) & (fresh <= high)).mean())
+        interval = calibrate.interval(*prices(rng, 100, growth), coverage=0.9)
+        residuals, scores, _ = prices(rng, 200, growth)
+        covered, upper = inside(interval, residuals, scores), scores > 0
+        shares.append((covered.mean(), covered[upper].mean(), covered[~upper].mean()))
 
-    assert 0.88 < np.mean(inside) < 0.93
+    assert all(0.88 < share < 0.93 for share in np.mean(shares, axis=0))
+
+
+def test_interval_grows_with_the_score_only_as_far_as_calibration_saw():
+    interval = calibrate.interval(*prices(np.random.default_rng(1), 300, growth=0.6), coverage=0.9)
+    least, greatest = interval.scores
+
+    assert 0.5 < interval.slope < 1
+    low, high = interval(torch.tensor([least - 5, least, greatest, greatest + 5]))
+    below, least_width, greatest_width, above = high - low
+    assert greatest_width > 3 * least_width
+    assert below == least_width and above == greatest_width
+
+
+def test_interval_of_a_few_groups_stays_sensible():
+    """Three photos, told nearly right but for the dearest: no astronomic slope comes of it."""
+    residuals, scores = np.array([1e-7, -1e-7, 0.5]), np.array([-1.0, 0.0, 1.0])
+
+    interval = calibrate.interval(residuals, scores, np.array(["a", "b", "c"]), coverage=0.9)
+
+    assert 0 < interval.slope < 2
 
 
 def test_familiarity_tells_strange_features_from_usual_ones():

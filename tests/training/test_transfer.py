@@ -12,7 +12,7 @@ from training import augment
 from training.crossvalidate import crossvalidate
 from training.drawn_cars import drawn_cars
 from training.export import export
-from training.fit import fit
+from training.fit import fit, to_float
 from training.recipes import RECIPES
 from training.transfer import fit_transfer
 
@@ -40,6 +40,12 @@ def test_transfer_trains_what_follows_the_trunk_and_nothing_else(drawings, tmp_p
     assert not torch.equal(members[0][0]._conv_head.weight, members[1][0]._conv_head.weight)
     losses = [epoch.validation_loss for epoch in fitted.history]
     assert min(losses) < 0.8 * losses[0]
+    kernel = fitted.network.kernel
+    assert kernel.weights.abs().max() > 0
+    features = fitted.network.features(to_float(torch.from_numpy(drawings.test.pixels)))
+    both = fitted.network.head(features), kernel(features)
+    torch.testing.assert_close(fitted.network.scores(features), sum(both) / 2)
+    assert torch.corrcoef(torch.cat(both, dim=1).T)[0, 1] > 0.5
 
     path = export(RECIPE, fitted, drawings, tmp_path, data)
     assert path.stat().st_size < 25e6
