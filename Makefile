@@ -24,7 +24,7 @@ bench: .venv-dev/ready .venv/ready  ## beside five other servers of the same mod
 	$(DEV)/python -m loadtests.bench
 
 gpu-check: .venv-dev/ready .venv/ready $(if $(shell command -v nvidia-smi),.venv/ready-cuda)  ## all that needs a GPU; writes runs/gpu_check.md
-	$(DEV)/python -m loadtests.gpu_check
+	$(DEV)/python -m loadtests.gpu
 
 test: .venv-dev/ready .venv/ready  ## run the tests
 	$(DEV)/python -m pytest

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtests import report
-from loadtests.measured import Measured
 from loadtests.server import REPO, serving
-from loadtests.shapes import SHAPES
-from models.zoo import ZOO
+from loadtests.users import report
+from loadtests.users.shapes import SHAPES
+from loadtests.users.stage_stats import Measured
+from models.model import ZOO
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     measured.unlink(missing_ok=True)
     with serving(ZOO, html.with_suffix(".server.log")) as url:
         locust = subprocess.run([
-            sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py", "--headless",
+            sys.executable, "-m", "locust", "--locustfile", "loadtests/users/locustfile.py", "--headless",
             "--host", url, "--shape", options.shape, "--users", str(options.users or shape.users),
             "--run-time", f"{options.seconds or shape.seconds}s",
             "--html", str(html), "--measured", str(measured), "--only-summary",

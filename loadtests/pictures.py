@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from models.card import ClassifierCard
-from models.zoo import ZOO, open_model
+from models.model import ZOO, open_model
 
 PHOTOS = 50
 

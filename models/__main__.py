@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from models.zoo import ZOO, ZooError, find, open_model
+from models.model import ZOO, ZooError, find, open_model
 
 
 def main(folder: Path) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from models.views import AnyView, Pixels
+from models.image.views import AnyView, Pixels
 
 METADATA_KEY = "glimpse.card"
 """Where the card's JSON stands in the ONNX file's metadata."""

@@ -22,9 +22,10 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
-from models.zoo import ZooError
-from service import log_files, logs
-from service.session import DeviceError
+from models.model import ZooError
+from service.inference.session import DeviceError
+from service.monitoring import logging as logs
+from service.monitoring.prediction_log import jsonl_files as log_files
 from service.settings import Settings
 
 METRICS_BYTES = 4 * 2**20
@@ -92,7 +93,7 @@ def _metrics_of_all(workers: int) -> Iterator[None]:
 
 
 def _open() -> None:
-    from service import catalog  # here: the process that only supervises workers needs none of it
+    from service.repository import catalog
 
     try:
         if folder := Settings().prediction_log:
@@ -110,12 +111,12 @@ def _check_in_a_process_of_its_own() -> None:
 
 def _serve(host: str, port: int, settings: Settings) -> None:
     config = uvicorn.Config(
-        "service.asgi:create",
+        "service.server.app:create",
         factory=True,
         host=host,
         port=port,
-        http="service.connection:Connection",
-        loop="auto" if sys.platform == "win32" else "service.loop:Loop",
+        http="service.http.connection:Connection",
+        loop="auto" if sys.platform == "win32" else "service.server.event_loop:Loop",
         ws="none",
         lifespan="on",
         workers=settings.workers,

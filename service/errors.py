@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from models.picture import PictureError
+from models.image.decode import PictureError
 
 PROBLEM_JSON = "application/problem+json"
 

@@ -1,7 +1,7 @@
 """Glimpse, the BentoML service: one picture in, a class or a price out.
 
 BentoML declares the calls, packs them and answers the probes. What happens between the socket and
-these methods is service/edge.py.
+these methods is service/api/edge.py.
 """
 
 import logging
@@ -13,9 +13,7 @@ from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from models.card import Answers
-from models.zoo import ZooError
-from service import catalog, request
-from service.access import Access
+from models.model import ZooError
 from service.answers import (
     ClassAnswer,
     ClassAnswers,
@@ -24,15 +22,18 @@ from service.answers import (
     class_facts,
     price_facts,
 )
-from service.catalog import Catalog
-from service.connection import Connection
-from service.edge import Edge
+from service.api.auth import Access
+from service.api.edge import Edge
+from service.api.endpoints.fan_out import answer_each
 from service.errors import NotReady
-from service.many import answer_each
-from service.prediction_log import Answered, open_log
-from service.repository import Repository
-from service.room import Room
-from service.session import DeviceError
+from service.http.connection import Connection
+from service.http.upload_budget import Room
+from service.inference.session import DeviceError
+from service.monitoring import request_context as request
+from service.monitoring.prediction_log.writer import Answered, open_log
+from service.repository import catalog
+from service.repository.catalog import Catalog
+from service.repository.watcher import Repository
 from service.settings import Settings
 
 log = logging.getLogger(__name__)

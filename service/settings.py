@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.picture import FORMATS, MAX_PIXELS, Format
-from models.zoo import ZOO
+from models.image.decode import FORMATS, MAX_PIXELS, Format
+from models.model import ZOO
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from loadtests.server import REPO, serving
-from models.zoo import ZOO
-from tests import pictures
-from training import sources
-from training.drawn_cars import DrawnCar, draw
-from training.export import export
-from training.fit import fit
+from models.model import ZOO
+from tests.support.images import pictures
+from training.data import sources
+from training.data.synthetic.cars import DrawnCar, draw
+from training.export.export import export
+from training.fitting.fit import fit
 from training.recipes import RECIPES
 
 

@@ -10,23 +10,25 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from models.card import Card
-from models.zoo import ZOO, Model, ZooError, open_model
-from training import live, sources, tables
-from training.crossvalidate import crossvalidate
-from training.datasets import DataError, Examples, Splits
-from training.evaluate import Evaluation, evaluate
-from training.export import ExportError, export
-from training.fitted import Fitted
-from training.labelled import folder, labelled
-from training.learn import learn
-from training.model_card import write_model_card
+from models.model import ZOO, Model, ZooError, open_model
+from training.cli import tables
+from training.cli.select import load, models_of, recipes_of
+from training.data import sources
+from training.data.splits import DataError, Examples, Splits
+from training.data.synthetic.outliers import strangers
+from training.data.user_pictures import folder, labelled
+from training.evaluation import online as live
+from training.evaluation.crossvalidate import crossvalidate
+from training.evaluation.evaluate import Evaluation, evaluate
+from training.evaluation.plots import PICTURES, report
+from training.export.drift_reference import refer
+from training.export.export import ExportError, export
+from training.export.model_card import write_model_card
+from training.fitting.result import Fitted
+from training.fitting.tracking import log_card, log_epoch, tracked
+from training.fitting.train import learn
 from training.recipe import Recipe
 from training.recipes import RECIPES
-from training.reference import refer
-from training.report import PICTURES, report
-from training.selection import load, models_of, recipes_of
-from training.strangers import strangers
-from training.tracking import log_card, log_epoch, tracked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()

@@ -6,23 +6,23 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from models.views import View
-from training.networks import Network
+from models.image.views import View
+from training.networks.architectures import Network
 
 
 @dataclass(frozen=True)
 class Recipe:
     """name: the served name, the same in URL, file, metric label and load test.
 
-    data: a data set of training/sources.py. view: how pictures become pixels; goes into the card.
+    data: a data set of training/data/sources.py. view: how pictures become pixels; goes into the card.
     augment: float32 (N, C, H, W) in [0, 1] -> the same shape and range.
     learning_rate: the peak of a one-cycle schedule. patience: epochs without a better validation
     loss before training stops. pages: how many digits on photographed pages are made from the
-    training pictures and learned from too (training/pages.py). frozen_body: the first module of the
-    network's body describes pictures and is not trained (training/transfer.py). half_weights: the
-    file stores them as float16. hints: facts about the pictures (Examples.facts) that the network
-    learns to tell as well, with the weight of their loss: predicting more about a car improves its
-    price. finish: fields that change for a second, shorter training of the same network. floors:
+    training pictures and learned from too (training/data/synthetic/pages.py). frozen_body: the first
+    module of the network's body describes pictures and is not trained (training/fitting/transfer.py).
+    half_weights: the file stores them as float16. hints: facts about the pictures (Examples.facts) that
+    the network learns to tell as well, with the weight of their loss: predicting more about a car improves
+    its price. finish: fields that change for a second, shorter training of the same network. floors:
     metrics of the exported file on the test split below which (above which, for errors) no file is
     kept.
     """

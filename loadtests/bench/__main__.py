@@ -17,13 +17,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtests import machine
-from loadtests.bench import chart, document, rounds
+from loadtests.bench import rounds
 from loadtests.bench.contenders import CONTENDERS
-from loadtests.bench.generators import GeneratorError, require
-from loadtests.bench.goals import judge
-from loadtests.bench.results import Results, Sample
+from loadtests.bench.load.generators import GeneratorError, require
+from loadtests.bench.report import chart
+from loadtests.bench.report import markdown as document
+from loadtests.bench.report.goals import judge
+from loadtests.bench.report.results import Results, Sample
 from loadtests.bench.rounds import Plan, Watcher
-from loadtests.bench.rows import ROWS
+from loadtests.bench.scenarios import ROWS
 from loadtests.server import REPO, SERVING
 
 REPORT = REPO / "docs" / "benchmarks.md"

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
-from loadtests.bench import bodies, processes
-from loadtests.bench.bodies import Encode
+from loadtests.bench import processes
+from loadtests.bench.load import payloads as bodies
+from loadtests.bench.load.payloads import Encode
 from loadtests.pictures import Upload
 from loadtests.server import REPO, SERVING, free_port
 

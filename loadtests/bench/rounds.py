@@ -8,10 +8,10 @@ from pathlib import Path
 from loadtests import pictures
 from loadtests.bench import processes
 from loadtests.bench.contenders import CONTENDERS, Contender, ContenderError, check, install, running
-from loadtests.bench.generators import GeneratorError, closed
-from loadtests.bench.photos import twelve_megapixels
-from loadtests.bench.results import Case, Sample
-from loadtests.bench.rows import ROWS, Load, Measured
+from loadtests.bench.load.generators import GeneratorError, closed
+from loadtests.bench.load.photos import twelve_megapixels
+from loadtests.bench.report.results import Case, Sample
+from loadtests.bench.scenarios import ROWS, Load, Measured
 
 WARM_UP = 2
 """Seconds of load at 16 connections that do not count."""

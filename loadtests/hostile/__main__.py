@@ -19,10 +19,10 @@ from rich.table import Table
 
 from loadtests import pictures
 from loadtests.hostile import files
+from loadtests.hostile.raw_http import exchange
 from loadtests.hostile.requests import END, FORM, Shape, part, request, shapes
-from loadtests.hostile.wire import exchange
 from loadtests.server import serving
-from models.zoo import ZOO
+from models.model import ZOO
 
 BUSY = 503
 """The one 5xx that is a right answer, to anything: try again in a second."""

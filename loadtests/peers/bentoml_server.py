@@ -11,7 +11,7 @@ from typing import Any
 
 import bentoml
 
-from loadtests.peers.work import Classifier, options
+from loadtests.peers.workload import Classifier, options
 
 MODEL = "PEER_MODEL"
 """BentoML imports this module in its own worker, which sees the environment but not our arguments."""

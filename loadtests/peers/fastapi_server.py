@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from loadtests.peers.work import Classifier, Options, Pricer, options
+from loadtests.peers.workload import Classifier, Options, Pricer, options
 
 
 def build(asked: Options) -> FastAPI:

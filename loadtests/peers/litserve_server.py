@@ -10,8 +10,8 @@ from typing import Any
 
 import litserve
 
-from loadtests.peers.work import Classifier, Options, options
-from models.views import Pixels
+from loadtests.peers.workload import Classifier, Options, options
+from models.image.views import Pixels
 
 
 class DigitAPI(litserve.LitAPI):

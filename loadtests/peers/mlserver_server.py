@@ -16,7 +16,7 @@ from mlserver.settings import ModelParameters
 from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import install_uvloop_event_loop
 
-from loadtests.peers.work import Classifier, Options, options
+from loadtests.peers.workload import Classifier, Options, options
 
 
 class Digits(MLModel):

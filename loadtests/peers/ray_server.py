@@ -23,7 +23,7 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 
-from loadtests.peers.work import Classifier, options
+from loadtests.peers.workload import Classifier, options
 
 QUIET = LoggingConfig(enable_access_log=False, log_level="WARNING")
 

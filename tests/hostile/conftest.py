@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtests.hostile.wire import Answer, exchange
+from loadtests.hostile.raw_http import Answer, exchange
 from loadtests.server import serving
-from models.zoo import ZOO
-from tests import pictures
+from models.model import ZOO
+from tests.support.images import pictures
 
 PNG = pictures.encoded(pictures.digit(7))
 

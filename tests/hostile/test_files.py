@@ -11,9 +11,9 @@ from PIL import Image
 
 from loadtests.hostile import files
 from loadtests.hostile.requests import request
-from models.picture import FORMATS, open_picture
-from tests import pictures
+from models.image.decode import FORMATS, open_picture
 from tests.hostile.conftest import PNG
+from tests.support.images import pictures
 
 SCENE = pictures.landscape(48, 32)
 open_picture(PNG, 28)  # registers HEIF, so that Pillow can write it here

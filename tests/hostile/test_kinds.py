@@ -7,9 +7,9 @@ import httpx
 import pytest
 from PIL import Image, ImageOps
 
-from models.picture import FORMATS
-from tests import kinds, pictures
-from tests.foreign import FOREIGN
+from models.image.decode import FORMATS
+from tests.support.images import kinds, pictures
+from tests.support.images.foreign_formats import FOREIGN
 
 # Pillow warns of odd metadata also where it writes.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import pictures
 from tests.hostile.conftest import PNG
+from tests.support.images import pictures
 
 GETS = ["/models", "/metrics", "/livez", "/readyz", "/v2/repository/index"]
 POSTS = ["/classify", "/price", "/classify/batch", "/price/batch"]

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from loadtests.server import REPO, SERVING, serving
-from models.zoo import ZOO
-from tests import pictures
+from models.model import ZOO
 from tests.hostile.conftest import PNG
+from tests.support.images import pictures
 
 CALLS = ["/classify", "/price", "/classify/batch", "/price/batch"]
 

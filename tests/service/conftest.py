@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.server import serving
-from models.zoo import ZOO
-from tests.service.calls import CLIENT
-from tests.service.swapping import model_file, put
+from models.model import ZOO
+from tests.support.http_calls import CLIENT
+from tests.support.models.files import model_file, put
 
 
 @pytest.fixture(scope="package", autouse=True)

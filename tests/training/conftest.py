@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from training import sources
+from training.data import sources
 from training.recipes import RECIPES
 
 LINEAR = replace(RECIPES["digits-linear"], epochs=2, floors={})

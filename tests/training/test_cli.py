@@ -8,7 +8,7 @@ import sys
 from PIL import Image
 
 from loadtests.server import REPO
-from models.zoo import open_model
+from models.model import open_model
 
 
 def training(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.zoo import open_model
-from training import augment, sources
+from models.model import open_model
+from training.data import augment, sources
 from training.recipes import PUBLISHED, RECIPES
 
 

@@ -1,7 +1,8 @@
 """The price of a car from its photo: the lectures' MLP and CNN, and drawn cars to try them on."""
 
-from models.views import PhotoView, SquashView
-from training import augment, networks
+from models.image.views import PhotoView, SquashView
+from training.data import augment
+from training.networks import architectures as networks
 from training.recipe import Recipe
 
 MLP_SIDE = 32

@@ -1,7 +1,8 @@
 """Handwritten digits: the lectures' three networks, from one matrix to a convolutional one."""
 
-from models.views import DigitView
-from training import augment, networks
+from models.image.views import DigitView
+from training.data import augment
+from training.networks import architectures as networks
 from training.recipe import Recipe
 
 LABELS = tuple("0123456789")

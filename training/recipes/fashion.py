@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from models.views import GreyView
-from training import augment, networks
-from training.mnist import FASHION_LABELS
+from models.image.views import GreyView
+from training.data import augment
+from training.data.mnist import FASHION_LABELS
+from training.networks import architectures as networks
 from training.recipe import Recipe
 
 CNN = Recipe(

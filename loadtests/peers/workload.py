@@ -1,0 +1,94 @@
+"""What every peer does with a picture: the same file, the same view, the same facts in the answer.
+
+It runs in the environments of the peers, which have what models/ imports and their own framework.
+"""
+
+import argparse
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from PIL import Image
+
+from models.card import ClassifierCard, RegressorCard
+from models.image.decode import Picture, open_picture
+from models.image.views import Pixels
+from models.model import ZOO, Model, open_model
+
+# A picture is a millisecond of work: OpenCV's own threads cost more than they bring.
+cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class Options:
+    """port: to listen on. model: a classifier of the zoo. price_model: a regressor."""
+
+    port: int
+    model: str
+    price_model: str
+
+
+def options() -> Options:
+    """What `python -m loadtests.bench` asks of a peer."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--model", default="digits-cnn")
+    parser.add_argument("--price-model", default="cars-transfer")
+    return Options(**vars(parser.parse_args()))
+
+
+class Classifier:
+    """threads: of one run of the session."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._model = _open(name, threads)
+        card = self._model.card
+        assert isinstance(card, ClassifierCard)
+        self._card = card
+
+    def pixels(self, data: bytes) -> Pixels:
+        """data: the bytes of one image file."""
+        view = self._card.view
+        return view(open_picture(data, view.shorter_side))
+
+    def answers(self, batch: Sequence[Pixels]) -> list[dict[str, Any]]:
+        """One run of the session: label, probability and probabilities of each picture, in order."""
+        rows = self._model(np.stack(batch))["probabilities"]
+        return [self._answer(row) for row in rows.tolist()]
+
+    def _answer(self, row: list[float]) -> dict[str, Any]:
+        probabilities = dict(zip(self._card.labels, row, strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
+
+
+class Pricer:
+    """Prices a photo after decoding all of it, as Pillow does when nobody asks for less."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._model = _open(name, threads)
+        card = self._model.card
+        assert isinstance(card, RegressorCard)
+        self._card = card
+
+    def answer(self, data: bytes) -> dict[str, Any]:
+        """data: the bytes of one image file."""
+        row = self._model(self._card.view(decode_whole(data))[None])
+        price, low, high = (float(row[name][0]) for name in ("value", "low", "high"))
+        return {"price": price, "low": low, "high": high, "currency": self._card.unit}
+
+
+def decode_whole(data: bytes) -> Picture:
+    """The whole picture, every pixel of it: no reduced scale, no draft mode."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _open(name: str, threads: int) -> Model:
+    session = ort.SessionOptions()
+    session.intra_op_num_threads = threads
+    return open_model(ZOO / f"{name}.onnx", options=session)

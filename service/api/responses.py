@@ -1,0 +1,52 @@
+"""What every answer has when it leaves, also those that BentoML gives."""
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from service.errors import PROBLEM_JSON, problem_response
+from service.http.asgi_types import Message, Scope, Send
+from service.monitoring import request_context as request
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+DETAILS = {
+    HTTPStatus.NOT_FOUND: "There is nothing here; POST a picture to /classify or /price, or GET /models.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address answers another method; see the Allow header.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service is not ready to answer; ask /readyz again shortly.",
+}
+
+
+def with_problems(send: Send, scope: Scope, request_id: str) -> Send:
+    """Turns BentoML's own error bodies (text, JSON lists) into problem+json."""
+    problem: Response | None = None
+
+    async def wrapped(message: Message) -> None:
+        nonlocal problem
+        if message["type"] == "http.response.start":
+            headers = dict(message["headers"])
+            if message["status"] >= 400 and headers.get(b"content-type") != PROBLEM_JSON.encode():
+                status = HTTPStatus(message["status"])
+                detail = DETAILS.get(status, status.description) or status.phrase
+                allow = {"Allow": headers[b"allow"].decode()} if b"allow" in headers else None
+                problem = problem_response(status, status.phrase, detail, request_id, allow)
+                problem.raw_headers.extend(about(request_id))
+                return
+            if b"x-request-id" not in headers:
+                message["headers"] = [*message["headers"], *about(request_id)]
+        if problem is None:
+            await send(message)
+        elif not message.get("more_body", False):
+            await problem(scope, _nothing, send)
+
+    return wrapped
+
+
+def about(request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer has."""
+    timing = request.server_timing(request.total())
+    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

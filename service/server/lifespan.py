@@ -1,0 +1,79 @@
+"""The life of a serving process: what runs beside the requests, and how it ends without losing one.
+
+On SIGTERM: /readyz says 503 at once and every answer from then on closes its connection, so that load
+balancers and clients turn elsewhere; after `drain` seconds no connection is accepted any more, what has
+been accepted is answered, and the process ends with exit code 0.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from types import FrameType
+
+from service import malloc as memory
+from service.http.connection import Connection
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds for threads to end, once the last request is answered."""
+
+TICK = 1.0
+"""Seconds between two looks at how long clients have kept us waiting."""
+
+GIVEN_BACK_EVERY = 30.0
+"""Seconds between two times that freed memory goes back to the system: 2 to 13 ms in a thread, for 20 to
+40 MB after a flood of requests (docs/log.md)."""
+
+
+@contextlib.asynccontextmanager
+async def living(drain: float) -> AsyncIterator[None]:
+    """Entered when the server has its signal handlers and left when the last request is answered."""
+    _drain_first(signal.SIGTERM, drain)
+    tasks = [asyncio.create_task(_sweep()), asyncio.create_task(_give_back())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        # A thread in which a model hangs would hold up the end for ever.
+        end = threading.Timer(PATIENCE, os._exit, (0,))
+        end.daemon = True
+        end.start()
+
+
+def _drain_first(signum: signal.Signals, drain: float) -> None:
+    """What the server does on this signal it does `drain` seconds later; a second signal does not wait."""
+    loop = asyncio.get_running_loop()
+    ends = signal.getsignal(signum)
+    if not callable(ends):
+        return  # not under a server that ends in order: nothing to put off
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if Connection.ending:
+            ends(number, frame)
+            return
+        Connection.ending = True
+        # Not logged here: a signal handler may have interrupted the log itself.
+        loop.call_soon_threadsafe(log.info, "ending: not ready, no new connections in %.1f s", drain)
+        loop.call_soon_threadsafe(loop.call_later, drain, ends, number, None)
+
+    signal.signal(signum, handle)
+
+
+async def _sweep() -> None:
+    while True:
+        await asyncio.sleep(TICK)
+        for connection in tuple(Connection.opened):
+            connection.waited(TICK)
+
+
+async def _give_back() -> None:
+    while True:
+        await asyncio.sleep(GIVEN_BACK_EVERY)
+        with contextlib.suppress(RuntimeError):  # no thread can be started just now
+            await asyncio.to_thread(memory.give_back)

@@ -1,0 +1,64 @@
+"""What the load generators of the benchmark send, and how their reports are read."""
+
+import email
+import email.policy
+
+import pytest
+
+from loadtests.bench.load import payloads as bodies
+from loadtests.bench.load.generators import GeneratorError, parse_h2load, parse_wrk
+from loadtests.pictures import Upload
+
+WRK = """Running 4s test @ http://127.0.0.1:8000/classify
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    30.12ms   10.01ms  80.00ms   81.00%
+    Req/Sec   500.00     10.00   520.00     70.00%
+  2000 requests in 4.00s, 1.00MB read
+Requests/sec:    500.00
+Transfer/sec:    256.00KB
+{"requests": 2000, "duration": 4000000, "p50": 29500, "p99": 61250, "status": 100, "socket": 3}
+"""
+
+
+def test_wrk_counts_only_good_answers_as_throughput():
+    result = parse_wrk(WRK)
+
+    assert result.requests_per_s == pytest.approx(475)
+    assert (result.p50_ms, result.p99_ms) == (29.5, 61.25)
+    assert result.failures == 103
+
+
+def test_h2load_is_read_without_its_first_period():
+    # Microseconds: sent at, status, took. The first period is for opening connections.
+    sent = [(0, 200, 5_000), (1_500_000, 503, 400_000)]
+    sent += [(2_000_000 + 10_000 * index, 200, 40_000) for index in range(90)]
+    sent += [(2_000_000 + 10_000 * index, 503, 2_000) for index in range(10)]
+    sent += [(2_500_000, 504, 10_000), (2_600_000, -1, 10_000), (2_990_000, 200, 500_000)]
+    result = parse_h2load("".join(f"{start}\t{status}\t{took}\n" for start, status, took in sent), seconds=1)
+
+    assert result.sent_per_s == 103
+    assert result.goodput == 90  # the last 200 came too late
+    assert result.p99_ms == pytest.approx(40)
+    assert (result.refused, result.refused_p50_ms) == (10, 2)
+    assert result.others == 2
+
+
+def test_h2load_without_any_answer_is_an_error():
+    with pytest.raises(GeneratorError, match="no answer"):
+        parse_h2load("", seconds=1)
+
+
+def test_forms_are_what_a_mail_parser_reads_in_them():
+    pictures = [
+        Upload("a.png", b"\x89PNG\r\n--\x00", "image/png"),
+        Upload("b.jpg", b"\xff\xd8", "image/jpeg"),
+    ]
+    body = bodies.forms(pictures)
+    head = f"Content-Type: {body.content_type}\r\n\r\n".encode()
+    parts = list(email.message_from_bytes(head + body.content, policy=email.policy.HTTP).iter_parts())
+
+    assert [part.get_param("name", header="content-disposition") for part in parts] == ["images", "images"]
+    assert [part.get_content_type() for part in parts] == ["image/png", "image/jpeg"]
+    assert [part.get_filename() for part in parts] == ["a.png", "b.jpg"]
+    assert pictures[0].content in body.content

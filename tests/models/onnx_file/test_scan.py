@@ -1,0 +1,192 @@
+"""A look through a model file: what is refused before onnxruntime sees a byte, and soon."""
+
+import contextlib
+import time
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from models.card import METADATA_KEY
+from models.model import ZooError, open_model
+from models.onnx_file.scan import MAX_FIELDS, MAX_METADATA_BYTES, OnnxFileError, metadata_of
+from tests.support.models.corrupted import BYTES, LINEAR, behind, renamed, spoilt
+
+
+def first_weights(proto):
+    return max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+
+
+def external(location):
+    def spoil(proto):
+        weights = first_weights(proto)
+        weights.ClearField("raw_data")
+        weights.data_location = TensorProto.EXTERNAL
+        weights.external_data.add(key="location", value=location)
+
+    return spoil
+
+
+def external_without_location(proto):
+    first_weights(proto).external_data.add(key="location", value="weights.bin")
+
+
+def external_in_an_attribute(proto):
+    tensor = TensorProto(name="inside", data_type=1, dims=[4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="README.md")
+    proto.graph.node.append(helper.make_node("Constant", [], ["unused"], value=tensor))
+
+
+def other_operators(domain):
+    def spoil(proto):
+        proto.opset_import.add(domain=domain, version=1)
+        behind(proto, "familiarity", "Gelu")
+        proto.graph.node[-1].domain = domain
+
+    return spoil
+
+
+def a_function(proto):
+    proto.functions.add(name="Relu", domain="")
+
+
+def control_flow(proto):
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["was_familiarity"], ["out"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
+    )
+    renamed(proto, "familiarity", "was_familiarity")
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    proto.graph.node.append(
+        helper.make_node("If", ["yes"], ["familiarity"], then_branch=branch, else_branch=branch)
+    )
+
+
+def sparse(proto):
+    proto.graph.sparse_initializer.add(dims=[2**40])
+
+
+def declares(*dims, data=bytes(16)):
+    def spoil(proto):
+        weights = first_weights(proto)
+        weights.dims[:] = dims
+        weights.raw_data = data
+
+    return spoil
+
+
+def huge_in_an_attribute(proto):
+    tensor = TensorProto(name="inside", data_type=1, dims=[2**32])
+    proto.graph.node.append(helper.make_node("Constant", [], ["unused"], value=tensor))
+
+
+def a_card_of_100_mb(proto):
+    proto.metadata_props[0].value = " " * 100 * 10**6
+
+
+def two_cards(proto):
+    proto.metadata_props.add(key=METADATA_KEY, value="{}")
+
+
+LOOKED_THROUGH = [
+    (external("/etc/passwd"), "other files"),
+    (external("../weights.bin"), "other files"),
+    (external("weights.bin"), "other files"),
+    (external_without_location, "other files"),
+    (external_in_an_attribute, "other files"),
+    (other_operators("com.example"), r"operators of com\.example"),
+    (other_operators("com.microsoft"), r"operators of com\.microsoft"),
+    (a_function, "functions of its own"),
+    (control_flow, "control flow"),
+    (sparse, "sparse"),
+    (declares(50_000, 50_000), "declares 2,500,000,000 values in 16 bytes"),
+    (declares(50_000, 50_000, data=b""), "declares"),
+    (declares(-1, -4), "a size that cannot be"),
+    (declares(2**32, 2**32, 4), "a size that cannot be"),
+    (declares(*[1] * 40), "40 dimensions"),
+    (huge_in_an_attribute, "declares"),
+    (a_card_of_100_mb, "entry of 100,000,000 bytes"),
+    (two_cards, "twice"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "why"), LOOKED_THROUGH)
+def test_what_a_look_finds_never_reaches_onnxruntime(tmp_path, monkeypatch, spoil, why):
+    monkeypatch.setattr("onnxruntime.InferenceSession", None)
+    with pytest.raises(ZooError, match=f"{LINEAR}.onnx does not open as an ONNX model: .*{why}"):
+        open_model(spoilt(tmp_path, spoil))
+
+
+def test_a_file_of_a_million_empty_things_is_refused_soon(tmp_path):
+    graph = b"\x0a\x00" * (MAX_FIELDS + 10)
+    path = tmp_path / "many.onnx"
+    path.write_bytes(b"\x3a" + _varint(len(graph)) + graph)
+    started = time.perf_counter()
+    with pytest.raises(ZooError, match="1,000,000 fields"):
+        open_model(path)
+    assert time.perf_counter() - started < 20
+
+
+def _varint(number):
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+@pytest.mark.parametrize("percent", range(1, 100, 4))
+def test_a_truncated_file_is_refused(tmp_path, percent):
+    path = tmp_path / f"{LINEAR}.onnx"
+    path.write_bytes(BYTES[LINEAR][: len(BYTES[LINEAR]) * percent // 100])
+    with pytest.raises(ZooError, match="it ends in the middle"):
+        open_model(path)
+
+
+@pytest.mark.parametrize(("graphs", "data"), [(2, BYTES[LINEAR] + b"\x3a\x00"), (0, b""), (0, b"\x08\x0a")])
+def test_a_file_without_exactly_one_graph_is_refused(tmp_path, graphs, data):
+    """A second one would be merged into the first."""
+    path = tmp_path / f"{LINEAR}.onnx"
+    path.write_bytes(data)
+    with pytest.raises(ZooError, match=f"it has {graphs} graphs, not one"):
+        open_model(path)
+
+
+def test_onnxruntimes_own_format_is_not_opened(tmp_path):
+    """What was not looked through: such a file says what it is in its bytes 4 to 8."""
+    path = tmp_path / f"{LINEAR}.onnx"
+    path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(1000))
+    with pytest.raises(ZooError, match="does not open"):
+        open_model(path)
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_are_refused_or_read(data):
+    _only_refused(data)
+
+
+SMALL = onnx.load_from_string(BYTES[LINEAR])
+for _tensor in SMALL.graph.initializer:
+    if len(_tensor.raw_data) > 1000:
+        _tensor.raw_data, _tensor.dims[:] = bytes(4), [1]
+SMALL_BYTES = SMALL.SerializeToString()
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(SMALL_BYTES) - 1), st.integers(0, 255)), min_size=1, max_size=8))
+def test_changed_bytes_are_refused_or_read(changes):
+    data = bytearray(SMALL_BYTES)
+    for at, byte in changes:
+        data[at] = byte
+    _only_refused(bytes(data))
+
+
+def _only_refused(data):
+    with contextlib.suppress(OnnxFileError):
+        metadata = metadata_of(data)
+        assert all(len(text) <= MAX_METADATA_BYTES for text in metadata.values())

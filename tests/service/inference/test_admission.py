@@ -1,0 +1,99 @@
+"""Admission: nobody is let in to wait for nothing, and what Retry-After says is true."""
+
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from service.inference.admission import Admission, Refused
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """time.perf_counter() under control: seconds, as a list of one."""
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def answer_steadily(admission, clock, pace, count=200):
+    """One picture after the other, each `pace` seconds after the last."""
+    for _ in range(count):
+        with admission.place():
+            clock[0] += pace
+
+
+def test_the_limit_is_kept_and_places_come_back(clock):
+    admission = Admission(limit=2, deadline=10)
+    with ExitStack() as both:
+        both.enter_context(admission.place())
+        both.enter_context(admission.place())
+        with pytest.raises(Refused, match="full"), admission.place():
+            pass
+    assert admission.under_way == 0
+    with admission.place():
+        pass
+
+
+def test_a_place_comes_back_where_answering_fails(clock):
+    admission = Admission(limit=1, deadline=10)
+
+    def fail():
+        clock[0] += 0.5
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), admission.place():
+        fail()
+    assert admission.under_way == 0
+    assert admission.pace == pytest.approx(0.5)
+
+
+def test_the_pace_is_measured_and_who_would_be_late_is_refused(clock):
+    admission = Admission(limit=1000, deadline=1)
+    answer_steadily(admission, clock, pace=0.1)
+    assert admission.pace == pytest.approx(0.1)
+
+    with ExitStack() as waiting:
+        for _ in range(10):
+            waiting.enter_context(admission.place())
+        with pytest.raises(Refused, match="late"):
+            admission.check()
+
+
+@pytest.mark.parametrize("pace", [0.05, 0.4, 2.0])
+def test_retry_after_is_true(clock, pace):
+    """Whoever comes back after it finds a place, where answers go on at the measured pace."""
+    admission = Admission(limit=8, deadline=6)
+    answer_steadily(admission, clock, pace)
+    with ExitStack() as waiting:
+        places = []
+
+        def fill():
+            while True:
+                place = admission.place()
+                waiting.enter_context(place)
+                places.append(place)
+
+        with pytest.raises(Refused) as refused:
+            fill()
+        answered = int(refused.value.retry_after / pace)
+        assert answered >= 1
+        for place in places[:answered]:
+            clock[0] += pace
+            place.__exit__(None, None, None)
+        admission.check()
+        waiting.pop_all()
+
+
+def test_an_idle_model_takes_anybody_however_slow_it_was(clock):
+    admission = Admission(limit=8, deadline=1)
+    answer_steadily(admission, clock, pace=30, count=3)
+
+    with admission.place():
+        with pytest.raises(Refused, match="late"):
+            admission.check()
+        clock[0] += 0.01
+    for _ in range(2000):
+        with admission.place():
+            clock[0] += 0.01
+    assert admission.pace == pytest.approx(0.01, rel=0.1)

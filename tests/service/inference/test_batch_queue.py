@@ -1,0 +1,142 @@
+"""The batch queue: greedy, in order, one answer each, and nobody pays for a neighbour."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.inference.batch_queue import QueueTimeout
+from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
+
+
+def test_an_idle_queue_runs_a_batch_of_one_at_once():
+    run = Doubler()
+    served = asyncio.run(Queue(run).ask(21))
+
+    assert (served.answer, served.batch_size) == (42, 1)
+    assert run.batches == [[21]]
+
+
+def test_requests_gather_while_a_batch_runs():
+    run = Doubler()
+    served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, range(1, 8)))
+
+    assert [one.answer for one in served] == [2, 4, 6, 8, 10, 12, 14]
+    assert run.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
+
+
+def test_what_comes_at_once_goes_at_once():
+    async def burst(queue):
+        return await asyncio.gather(*(queue.ask(item) for item in range(4)))
+
+    run = Doubler()
+    asyncio.run(burst(Queue(run)))
+
+    assert run.batches == [[0, 1, 2, 3]]
+
+
+def test_what_waited_too_long_is_not_computed():
+    run = Doubler()
+    queue = Queue(run, patience=0.04)
+    served = asyncio.run(gather_behind_a_running_batch(queue, run, [1, 2]))
+
+    assert [one.answer for one in served] == [2, 4]
+
+    async def late():
+        run.go.clear()
+        first = asyncio.create_task(queue.ask(0))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(queue.ask(7))
+        await asyncio.sleep(0.1)
+        run.go.set()
+        await first
+        with pytest.raises(QueueTimeout):
+            await second
+
+    asyncio.run(late())
+    assert [7] not in run.batches
+
+
+def test_who_has_gone_is_not_computed():
+    async def scenario(run, queue):
+        run.go.clear()
+        first = asyncio.create_task(queue.ask(0))
+        await asyncio.sleep(0.05)
+        gone, stays = (asyncio.create_task(queue.ask(item)) for item in (1, 2))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        run.go.set()
+        await first
+        return await stays
+
+    run = Doubler()
+    assert asyncio.run(scenario(run, Queue(run))).answer == 4
+    assert run.batches == [[0], [2]]
+
+
+def test_two_batches_in_flight_where_a_device_can():
+    async def scenario(run, queue):
+        run.go.clear()
+        tasks = []
+        for item in range(6):
+            tasks.append(asyncio.create_task(queue.ask(item)))
+            await asyncio.sleep(0.01)
+        run.go.set()
+        return await asyncio.gather(*tasks)
+
+    run = Doubler()
+    served = asyncio.run(scenario(run, Queue(run, in_flight=2)))
+
+    assert [one.answer for one in served] == [0, 2, 4, 6, 8, 10]
+    assert run.batches[:3] == [[0], [1], [2, 3, 4, 5]]
+    assert run.most_at_once == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    fates=st.lists(st.sampled_from(["stay", "leave at once", "leave later", "fail"]), max_size=40),
+    pauses=st.lists(st.booleans(), min_size=40, max_size=40),
+    max_batch_size=st.integers(1, 7),
+    in_flight=st.integers(1, 3),
+)
+def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_batch_size, in_flight):
+    """No loss, no second answer, bounds kept, whoever leaves and whenever."""
+    plan = [(13 if fate == "fail" else item, fate) for item, fate in enumerate(fates, start=100)]
+
+    async def scenario(run):
+        queue = Queue(run, max_batch_size, in_flight)
+        tasks = []
+        for (item, fate), pause in zip(plan, pauses, strict=False):
+            tasks.append(asyncio.create_task(queue.ask(item)))
+            await asyncio.sleep(0.001 if pause else 0)
+            if fate == "leave at once":
+                tasks[-1].cancel()
+        for task, (_, fate) in zip(tasks, plan, strict=True):
+            if fate == "leave later":
+                task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (await queue.ask(1)).answer == 2  # it still works, whatever happened
+        assert len(queue) == 0  # who left while nothing was free is passed over by whoever comes next
+        return outcomes
+
+    run = Doubler()
+    outcomes = asyncio.run(scenario(run))
+
+    failed = {item for batch in run.batches if 13 in batch for item in batch}
+    for (item, fate), outcome in zip(plan, outcomes, strict=True):
+        if item in failed and isinstance(outcome, Exception):
+            assert isinstance(outcome, ArithmeticError)
+        elif fate == "stay":
+            assert outcome.answer == 2 * item
+        else:
+            # Who leaves later may have been answered before.
+            assert isinstance(outcome, asyncio.CancelledError) or outcome.answer == 2 * item
+    computed = [item for batch in run.batches for item in batch if item not in (1, 13)]
+    stayed = [item for item, fate in plan if fate == "stay"]
+    assert set(stayed) <= set(computed)
+    assert len(computed) == len(set(computed))
+    if in_flight == 1:
+        assert computed == sorted(computed)
+    assert all(1 <= len(batch) <= max_batch_size for batch in run.batches)
+    assert run.most_at_once <= in_flight

@@ -1,0 +1,107 @@
+"""The catalog in one process: what leaves it is finished with first, and then gone."""
+
+import asyncio
+import threading
+import weakref
+
+import pytest
+
+from models.model import open_model
+from models.onnx_file.file import Stamp
+from service.errors import UnknownModel
+from service.repository.catalog import Catalog
+from service.repository.quarantine import Note, Notes
+from service.settings import Settings
+from tests.support.images import pictures
+from tests.support.models.files import model_file, put
+
+PNG = pictures.encoded(pictures.digit(7))
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    put(folder, "digits-linear", model_file(version="1"))
+    return folder
+
+
+def session_of(engine):
+    return weakref.ref(engine._model.session)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("digits-linear")]
+
+
+def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
+    async def scenario():
+        catalog = Catalog.open(Settings(models_dir=zoo, device="cpu"))
+        old = catalog.classifier(None)
+        await old.answer(PNG)
+        session, before = session_of(old), len(threads())
+        assert before
+        new = catalog.engine(open_model(zoo / "digits-linear.onnx"))
+        assert catalog.put(new) is old
+        assert catalog.classifier("digits-linear") is new
+
+        with old.held():
+            closing = asyncio.create_task(old.close())
+            await asyncio.sleep(0.2)
+            assert not closing.done()
+            await old.answer(PNG)  # who holds it may go on
+        await asyncio.wait_for(closing, 5)
+        await asyncio.sleep(0.2)
+        assert session() is None
+        assert not threads()
+        assert len(catalog._pool._lanes) == 1
+        await new.answer(PNG)
+
+        assert catalog.remove("digits-linear") is new
+        assert catalog.remove("digits-linear") is None
+        with pytest.raises(UnknownModel):
+            catalog.classifier(None)
+        begun = [asyncio.create_task(new.answer(PNG)) for _ in range(20)]
+        await asyncio.sleep(0)
+        await new.close()
+        assert all(task.done() for task in begun)
+        await asyncio.gather(*begun)
+        assert catalog._pool._lanes == []
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_is_started_again_leaves_bad_files_out(zoo, tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr("service.repository.catalog.Notes.of_this_service", lambda: Notes(shared))
+    settings = Settings(models_dir=zoo, device="cpu")
+    put(zoo, "rubbish", b"not a model")
+    put(zoo, "known", model_file("known"))
+    status = (zoo / "known.onnx").stat()
+    Notes(shared).put("known", Note(stamp=Stamp.of(status), reason="it crashed a trial"))
+
+    again = Catalog.open(settings, strict=False)
+    assert set(again.engines) == {"digits-linear"}
+    assert "does not open" in Notes(shared).all()["rubbish"].reason
+
+    (zoo / "rubbish.onnx").unlink()
+    first = Catalog.open(settings)  # a start, not a worker: everything is opened, nothing is remembered
+    assert set(first.engines) == {"digits-linear", "known"}
+    assert Notes(shared).all() == {}
+
+
+def test_notes_are_shared_between_processes_and_kept_where_a_disk_is_full(tmp_path, caplog):
+    note = Note(stamp=Stamp(1, 2, 3), reason="why")
+    ours, theirs = Notes(tmp_path), Notes(tmp_path)
+    ours.put("one", note)
+    assert theirs.all() == {"one": note}
+    theirs.drop("one")
+    assert ours.all() == {}
+
+    (tmp_path / "two.note").mkdir()  # nothing can be written there
+    ours.put("two", note)
+    assert ours.all() == {"two": note}
+    assert "Other workers do not hear of two" in caplog.text
+    ours.drop("two")
+    assert ours.all() == {}

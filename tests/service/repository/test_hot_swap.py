@@ -1,0 +1,143 @@
+"""Models change under real servers at work: nobody's request fails, and every worker follows."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from loadtests.server import serving
+from tests.support.http_calls import PNG
+from tests.support.models.files import change, eventually, index, model_file, put, version
+from tests.support.processes import server_of, workers_of
+
+
+def test_who_began_with_the_old_version_ends_with_it(swapping):
+    """Half of a form of pictures is sent, then the model changes, then the rest is."""
+    url, zoo = swapping
+    put(zoo, "begun", model_file("begun", "1"))
+    change(url, "begun", "load").raise_for_status()
+    part = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n%s\r\n' % PNG
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    head = (
+        "POST /classify/batch?model=begun HTTP/1.1", f"Host: {host}", "Connection: close",
+        "Content-Type: multipart/form-data; boundary=x", f"Content-Length: {20 * len(part) + 7}", "", "",
+    )  # fmt: skip
+    with socket.create_connection((host, port), timeout=30) as connection:
+        connection.sendall("\r\n".join(head).encode() + 10 * part)
+        time.sleep(0.5)
+        put(zoo, "begun", model_file("begun", "2"))
+        change(url, "begun", "load").raise_for_status()
+        assert version(url, "begun") == "2"
+        time.sleep(0.5)  # had the old engine gone with its last picture, it would be gone now
+        connection.sendall(10 * part + b"--x--\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert body["version"] == "1"
+    assert [answer["label"] for answer in body["answers"]] == ["7"] * 20
+
+
+@pytest.mark.slow
+def test_no_request_fails_during_twenty_swaps(tmp_path):
+    """Eight clients, single pictures and batches; each answer's version is one that was current meanwhile."""
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    files = {name: model_file(version=name) for name in ("odd", "even")}
+    put(zoo, "digits-linear", files["even"])
+    current = [("even", 0.0)]  # each version and when its file was put there
+    seen: list[tuple[float, float, int, str]] = []
+    over = threading.Event()
+
+    def ask(number: int, url: str) -> None:
+        call, form = ("/classify", [("image", PNG)])
+        if number % 4 == 0:
+            call, form = ("/classify/batch", [("images", PNG)] * 12)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while not over.is_set():
+                start = time.monotonic()
+                answer = client.post(call, files=form)
+                body = answer.json()
+                bad = [part for part in body.get("answers", []) if "error" in part]
+                status = 500 if bad else answer.status_code
+                seen.append((start, time.monotonic(), status, body.get("version", "")))
+
+    with serving(zoo, tmp_path / "log", model_control="true") as url:
+        clients = [threading.Thread(target=ask, args=(number, url)) for number in range(8)]
+        for client in clients:
+            client.start()
+        loaded = []
+        for swap in range(20):
+            name = ("odd", "even")[swap % 2]
+            current.append((name, time.monotonic()))
+            put(zoo, "digits-linear", files[name])
+            change(url, "digits-linear", "load").raise_for_status()
+            loaded.append(time.monotonic())
+        over.set()
+        for client in clients:
+            client.join()
+
+    assert len(seen) > 200
+    assert {status for _, _, status, _ in seen} == {200}
+    for start, end, _, found in seen:
+        # Version n may answer from when its file was there until n + 1 is loaded.
+        assert any(
+            name == found and since <= end and start <= until
+            for (name, since), until in zip(current, [*loaded, float("inf")], strict=True)
+        )
+    assert {found for *_, found in seen} == {"odd", "even"}
+
+
+@pytest.mark.slow
+def test_many_swaps_leave_no_threads_behind(tmp_path):
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    put(zoo, "digits-linear", model_file())
+
+    def threads() -> int:
+        return len(list(Path(f"/proc/{server_of(url)}/task").iterdir()))
+
+    with serving(zoo, tmp_path / "log", model_control="true", watch_models="false") as url:
+        counts = []
+        for swap in range(12):
+            put(zoo, "digits-linear", model_file(version=str(swap)))
+            change(url, "digits-linear", "load").raise_for_status()
+            assert version(url) == str(swap)
+            time.sleep(0.2)
+            counts.append(threads())
+    assert counts[-1] <= counts[2]
+
+
+@pytest.mark.slow
+def test_all_workers_follow(tmp_path):
+    """A new file, an unload and a load that reach one of two workers; a worker that is started again while
+    there is a bad file."""
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    put(zoo, "digits-linear", model_file(version="1"))
+    put(zoo, "digits-mlp", model_file("digits-mlp", of="digits-mlp"))
+
+    def versions() -> set[str]:
+        return {version(url, "digits-linear") for _ in range(16)}  # a connection each: both workers answer
+
+    with serving(zoo, tmp_path / "log", workers="2", model_control="true") as url:
+        assert versions() == {"1"}
+        put(zoo, "digits-linear", model_file(version="2"))
+        eventually({"2"}, versions)
+        change(url, "digits-linear", "unload").raise_for_status()
+        eventually({"404"}, versions)
+        change(url, "digits-linear", "load").raise_for_status()
+        eventually({"2"}, versions)
+
+        put(zoo, "digits-mlp", b"not a model")
+        eventually(True, lambda: "does not open" in index(url)["digits-mlp"]["reason"])
+        before = workers_of(url)
+        os.kill(before[0], signal.SIGKILL)
+        eventually(2, lambda: len(set(workers_of(url)) - {before[0]}))
+        eventually(True, lambda: {version(url, "digits-mlp") for _ in range(16)} > {"404"})
+        assert versions() == {"2"}

@@ -1,0 +1,45 @@
+"""What a command is about: recipes and models by their names, or all of them, and their data."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.model import Model, open_model
+from training.data import sources
+from training.data.splits import DataError, Splits
+from training.recipe import Recipe
+from training.recipes import PUBLISHED, RECIPES
+
+log = logging.getLogger(__name__)
+
+
+def recipes_of(names: list[str] | None, data: Path) -> list[Recipe]:
+    """The recipes of these names; without names, those that are published and whose data is at hand."""
+    unknown = set(names or ()) - set(RECIPES)
+    if unknown:
+        raise DataError(f"No recipe for {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}.")
+    if names:
+        return [RECIPES[name] for name in names]
+    recipes = [RECIPES[name] for name in PUBLISHED]
+    for recipe in recipes:
+        if not sources.at_hand(recipe.data, data):
+            log.warning("%s: skipped, its data is not at hand in %s", recipe.name, data)
+    return [recipe for recipe in recipes if sources.at_hand(recipe.data, data)]
+
+
+def load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
+    splits = sources.load(recipe.data, recipe.view, data)
+    return splits.limited(limit) if limit else splits
+
+
+def models_of(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
+    """Each model with the data it was trained on; without names, those whose data is at hand."""
+    for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
+        model = open_model(zoo / f"{name}.onnx")
+        if not names and not sources.at_hand(model.card.training.name, data):
+            log.warning("%s: its data is not at hand", name)
+            continue
+        splits = sources.load(model.card.training.name, model.card.view, data)
+        if splits.fingerprint != model.card.training.fingerprint:
+            log.warning("%s: this is not the data it was trained on; compare with care", name)
+        yield model, splits

@@ -1,0 +1,168 @@
+"""A folder of pictures with a table of prices: how anybody brings their own cars.
+
+The table is a CSV file beside the pictures with the columns `file` (relative to the table) and
+`price` (a positive number), and optionally `group` (what must not be on both sides of a split: a car
+model, best as maker|model), `class_name` (maker, model, body, year), `year`, and `price_source`. Rows
+whose price_source is an estimate are trained on and never measured on.
+"""
+
+import csv
+import hashlib
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from models.image.decode import PictureError, open_picture
+from models.image.views import View
+from training.data.splits import DataError, Examples, Splits
+
+log = logging.getLogger(__name__)
+
+ESTIMATES = frozenset({"manual_approx"})
+"""Values of price_source that are somebody's guess."""
+
+HELD_OUT = {"test": 0.10, "calibration": 0.12, "validation": 0.04}
+"""Shares of the groups that are not trained on: few only stop the training, more promise coverage."""
+
+FACTS = ("maker", "body", "table", "price_source")
+
+BODIES = ("convertible", "coupe", "sedan", "suv", "hatchback", "wagon", "minivan", "van", "cab")
+"""Body styles as they stand in a class_name; a cab is a pickup."""
+
+LISTED_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture of the table. year: None where unknown. table: the folder it came from. body: one of
+    BODIES, or empty."""
+
+    group: str
+    price: float
+    file: Path = Path()
+    year: int | None = None
+    price_source: str = ""
+    table: str = ""
+    body: str = ""
+
+    @property
+    def maker(self) -> str:
+        """What stands before the bar of maker|model; empty where there is none."""
+        maker, bar, _ = self.group.partition("|")
+        return maker if bar else ""
+
+
+def price_table(tables: Sequence[Path], view: View) -> Splits:
+    """Read one or more tables and their pictures, split by group across all of them.
+
+    Raises DataError before any training, listing the offending lines: missing or unreadable
+    pictures, prices that are no positive numbers, fewer than two groups.
+    """
+    rows: list[Row] = []
+    problems: list[str] = []
+    for table in tables:
+        read, wrong = _read(table)
+        rows += read
+        problems += wrong
+    if len({row.group for row in rows}) < 2 and not problems:
+        problems.append("fewer than two groups: a price can only be tested on car models not trained on")
+    _refuse(problems)
+    pixels = np.empty((len(rows), *view.shape), np.uint8)
+    for index, row in enumerate(track(rows, "reading pictures")):
+        try:
+            pixels[index] = view(open_picture(row.file.read_bytes(), view.shorter_side))
+        except PictureError as error:
+            problems.append(f"{row.file}: {error}")
+    _refuse(problems)
+    return split_by_group("cars", rows, pixels, "third-party photos, for research")
+
+
+def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8], licence: str) -> Splits:
+    """Whole groups go to one part, by the hash of their name: adding data moves no group.
+
+    Where there are fewer than four groups, validation, calibration and test are the same pictures.
+    """
+    groups = np.array([row.group for row in rows])
+    facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
+    everything = Examples(pixels, np.array([row.price for row in rows]), groups, facts)
+    measured = np.array([row.price_source not in ESTIMATES for row in rows])
+    names = in_hash_order(groups)
+    if len(names) < 4:
+        log.warning("%s: %d groups; validation and test share pictures", name, len(names))
+        cuts = dict.fromkeys(HELD_OUT, names[:1])
+    else:
+        left = iter(names)
+        cuts = {
+            part: list(islice(left, max(round(share * len(names)), 1))) for part, share in HELD_OUT.items()
+        }
+    held = {part: everything[np.flatnonzero(np.isin(groups, cut) & measured)] for part, cut in cuts.items()}
+    train = everything[np.flatnonzero(~np.isin(groups, [group for cut in cuts.values() for group in cut]))]
+    for which, part in {**held, "train": train}.items():
+        if len(part) == 0:
+            raise DataError(f"{name}: no picture with a real price is left for {which}.")
+    return Splits(name, train, **held, licence=licence)
+
+
+def in_hash_order(groups: Iterable[str]) -> list[str]:
+    """Each group once, in an order that has nothing to do with what it is, and never changes."""
+    return sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
+
+
+def _read(table: Path) -> tuple[list[Row], list[str]]:
+    if not table.is_file():
+        return [], [f"{table}: there is no such table"]
+    rows: list[Row] = []
+    problems: list[str] = []
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file)
+        missing = {"file", "price"} - set(lines.fieldnames or ())
+        if missing:
+            return [], [f"{table}:1: the columns {', '.join(sorted(missing))} are missing"]
+        for line in lines:
+            where = f"{table}:{lines.line_num}"
+            try:
+                rows.append(_row(table.parent, line))
+            except ValueError as error:
+                problems.append(f"{where}: {error}")
+    if not rows and not problems:
+        problems.append(f"{table}: the table is empty")
+    return rows, problems
+
+
+def _row(folder: Path, line: dict[str, str | None]) -> Row:
+    file = folder / (line["file"] or "")
+    if not file.is_file():
+        raise ValueError(f"{line['file']!r} is missing")
+    try:
+        price = float(line["price"] or "")
+    except ValueError:
+        raise ValueError(f"the price {line['price']!r} is not a number") from None
+    if not (math.isfinite(price) and price > 0):
+        raise ValueError(f"the price {line['price']!r} is not positive")
+    year = (line.get("year") or "").strip()
+    if year and not year.isdigit():
+        raise ValueError(f"the year {year!r} is not a number")
+    return Row(
+        group=line.get("group") or str(file),
+        price=price,
+        file=file,
+        year=int(year) if year else None,
+        price_source=line.get("price_source") or "",
+        table=folder.name,
+        body=next((body for body in BODIES if body in (line.get("class_name") or "").lower()), ""),
+    )
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        listed = "\n  ".join(problems[:LISTED_PROBLEMS])
+        more = len(problems) - LISTED_PROBLEMS
+        rest = f"\n  and {more} more" if more > 0 else ""
+        raise DataError(f"These lines have to be mended before training starts:\n  {listed}{rest}")

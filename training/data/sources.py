@@ -1,0 +1,72 @@
+"""Data sets by the name that recipes and cards know them by."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from models.image.views import PhotoView, View
+from training.data.mnist import fashion_mnist, mnist
+from training.data.price_table import price_table
+from training.data.splits import DataError, Examples, Splits
+from training.data.synthetic.cars import drawn_cars
+
+DATA = Path("data")
+"""Where data sets lie: MNIST is fetched into it, cars are looked for in its folders `cars*`."""
+
+
+def load(name: str, view: View, root: Path = DATA) -> Splits:
+    """The pictures of a data set as `view` shows them. Raises DataError."""
+    if name not in SOURCES:
+        raise DataError(f"There is no data set {name!r}; there are {', '.join(SOURCES)}.")
+    return SOURCES[name](view, root)
+
+
+def at_hand(name: str, root: Path = DATA) -> bool:
+    """False for photos nobody has put there; everything else can be fetched or made."""
+    return name != "cars" or bool(_tables(root))
+
+
+def _grey(fetch: Callable[[Path], Splits]) -> Callable[[View, Path], Splits]:
+    def source(view: View, root: Path) -> Splits:
+        splits = fetch(root)
+        parts = {
+            part: _viewed(getattr(splits, part), view)
+            for part in ("train", "validation", "calibration", "test")
+        }
+        return replace(splits, **parts)
+
+    return source
+
+
+def _viewed(part: Examples, view: View) -> Examples:
+    pixels = [view(np.repeat(picture, 3, axis=2)) for picture in part.pixels]
+    return replace(part, pixels=np.stack(pixels))
+
+
+def _cars(view: View, root: Path) -> Splits:
+    tables = _tables(root)
+    if not tables:
+        raise DataError(
+            f"No car photos: put a folder with pictures and a prices.csv (columns file, price,"
+            f" optional group, year) at {root}/cars, or train drawn-cars, which needs none."
+        )
+    return price_table(tables, view)
+
+
+def _drawn(view: View, root: Path) -> Splits:
+    assert isinstance(view, PhotoView)
+    return drawn_cars(view=view)
+
+
+def _tables(root: Path) -> list[Path]:
+    return sorted(root.glob("cars*/prices.csv"))
+
+
+SOURCES: dict[str, Callable[[View, Path], Splits]] = {
+    "mnist": _grey(mnist),
+    "fashion-mnist": _grey(fashion_mnist),
+    "cars": _cars,
+    "drawn-cars": _drawn,
+}

@@ -1,0 +1,52 @@
+"""Anybody's own pictures to measure a model on: a table of labelled ones, a folder of strange ones."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from models.image.decode import PictureError, open_picture
+from models.image.views import View
+from training.data.splits import DataError, Examples
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+
+
+def labelled(table: Path, labels: Sequence[str], view: View) -> Examples:
+    """The pictures of a CSV file with the columns file (relative to it) and label, as `view` shows them.
+
+    Raises DataError where a column, a file or a label is not what it should be.
+    """
+    if not table.is_file():
+        raise DataError(f"There is no table {table}.")
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"file", "label"} <= rows[0].keys():
+        raise DataError(f"{table} needs the columns file and label, and a row for each picture.")
+    unknown = sorted({row["label"] for row in rows} - set(labels))
+    if unknown:
+        raise DataError(f"{table} has labels the model does not know: {', '.join(unknown[:10])}.")
+    pixels = [_viewed(table.parent / row["file"], view) for row in track(rows, "reading pictures")]
+    return Examples(np.stack(pixels), np.array([labels.index(row["label"]) for row in rows]))
+
+
+def folder(path: Path, view: View, most: int = 500) -> npt.NDArray[np.uint8]:
+    """Up to `most` pictures from a folder and those inside it, evenly taken, as `view` shows them.
+
+    Raises DataError where there are none, or one does not open.
+    """
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(f"There are no pictures in {path}.")
+    chosen = files[:: -(-len(files) // most)]
+    return np.stack([_viewed(file, view) for file in track(chosen, "reading pictures")])
+
+
+def _viewed(file: Path, view: View) -> npt.NDArray[np.uint8]:
+    try:
+        return view(open_picture(file.read_bytes(), view.shorter_side))
+    except (OSError, PictureError) as error:
+        raise DataError(f"{file}: {error}") from None

@@ -1,0 +1,193 @@
+"""The model card for people: <name>.md beside the .onnx file, generated from the card inside it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from models.card import Card, Histogram, PriceReference
+from models.model import Model
+
+REBUILD = "python -m training train {name}"
+
+MEANING = {
+    "accuracy": "share of pictures with the right class",
+    "precision": "share of right ones among the answers of a class, mean over the classes",
+    "recall": "share of a class that is found, mean over the classes",
+    "specificity": "share of other classes that is not taken for it, mean over the classes",
+    "f1": "harmonic mean of precision and recall, mean over the classes",
+    "f2": "the same with recall counting twice as much",
+    "roc_auc": "area under the ROC curve, one class against the rest, mean over the classes",
+    "ece": "expected calibration error, 15 bins",
+    "familiar": "share of test pictures that count as familiar",
+    "strangers_refused": "share of drawn pictures of anything else that do not",
+    "median_ape": "median absolute percentage error",
+    "mape": "mean absolute percentage error",
+    "mae": "mean absolute error, in the card's unit",
+    "mse": "mean squared error, in the square of the unit",
+    "rmse": "root of the mean squared error, in the unit",
+    "r2": "R2 of the price",
+    "r2_log": "R2 of the log price",
+    "coverage": "share of true prices between low and high",
+    "coverage_by_group": "the same, each group (car model) counting the same",
+    "coverage_dearest": "the same of the quarter told dearest",
+    "median_relative_width": "median of (high - low) / price",
+}
+
+PICTURED = {
+    "curves": "loss and metric after each epoch",
+    "confusion": "confusion matrix",
+    "reliability": "confidence against accuracy",
+    "prices": "answered against true prices, with intervals",
+    "examples": "the worst and the best ten of the test split",
+}
+"""What `python -m training report` draws."""
+
+
+def write_model_card(model: Model, pictures: Path) -> Path:
+    """Write <name>.md beside the model file, with what is in the folder pictures; return its path."""
+    path = model.path.with_suffix(".md")
+    shown = {
+        name: os.path.relpath(pictures / f"{name}.png", path.parent)
+        for name in PICTURED
+        if (pictures / f"{name}.png").exists()
+    }
+    path.write_text(render(model.card, model.path.stat().st_size, shown))
+    return path
+
+
+def render(card: Card, size: int, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The whole page as Markdown. pictures: paths, relative to the page, by their name in PICTURED."""
+    height, width, channels = card.view.shape
+    view = ", ".join(f"{name} {value}" for name, value in card.view.model_dump().items())
+    rows = "\n".join(
+        f"| {name} | {value:.4g} | {_cell(card.measured.baseline.get(name))} | {meaning(name)} |"
+        for name, value in card.measured.values.items()
+    )
+    constant = "the most frequent class" if card.task == "classification" else "the median price"
+    return f"""# {card.name}
+
+{card.summary}
+
+Generated from the card inside `{card.name}.onnx` (version {card.version}, {size / 1e6:.1f} MB).
+
+## How to feed it
+
+Input `pixels`: uint8 (N, {height}, {width}, {channels}), made by the view `{view}` (models/image/views.py).
+Outputs, float32, one row per picture: {", ".join(f"`{name}`" for name in card.outputs)}.
+{_answer(card)}
+A picture whose `familiarity` is below {card.familiarity_threshold:.4g} looks unlike the training pictures.
+
+## What it learned from
+
+{card.training.name}: {card.training.count:,} training pictures ({card.training.licence}), fingerprint
+`{card.training.fingerprint[:16]}`.{_made(card)}
+
+## How good it is
+
+Measured on this file through onnxruntime: {card.measured.data}, n = {card.measured.n:,}.
+The constant is {constant} of the training split.
+
+| metric | this model | constant | meaning |
+|---|---|---|---|
+{rows}
+{_pictures(pictures)}{_usual(card)}
+## Limits
+
+{_limits(card)}
+
+## Rebuild
+
+`{REBUILD.format(name=card.name)}`. Same data, same machine, same seed: same version.
+
+Licence of the file: {card.licence}.
+"""
+
+
+def meaning(metric: str) -> str:
+    """What a metric is, in words."""
+    table = metric.removeprefix("median_ape_")
+    return MEANING[metric] if table == metric else f"median_ape of the photos of {table} alone"
+
+
+def _pictures(pictures: Mapping[str, str]) -> str:
+    return "".join(f"\n![{PICTURED[name]}]({path})\n" for name, path in pictures.items())
+
+
+def _usual(card: Card) -> str:
+    """What drift is measured against."""
+    usual = card.reference
+    if usual is None:
+        return ""
+    facets = {}
+    if isinstance(usual, PriceReference):
+        facets["price"] = _bins(usual.prices)
+    elif card.task == "classification":
+        shares = zip(card.labels, usual.classes, strict=True)
+        facets["class"] = ", ".join(f"{label} {share:.1%}" for label, share in shares)
+        facets["confidence"] = _bins(usual.confidence)
+    facets["familiarity"] = _bins(usual.familiarity)
+    rows = "\n".join(f"- {facet}: {bins}" for facet, bins in facets.items())
+    return (
+        f"\n## How it usually answers\n\nTo {usual.data}, n = {usual.n:,}. The service measures drift against"
+        f" this.\n\n{rows}\n"
+    )
+
+
+def _bins(histogram: Histogram) -> str:
+    first, *others = histogram.shares
+    above = (f"{share:.1%} from {edge:.6g}" for edge, share in zip(histogram.edges, others, strict=True))
+    return ", ".join((f"{first:.1%} below", *above))
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _answer(card: Card) -> str:
+    if card.task == "classification":
+        return f"Classes in the order of `probabilities`: {', '.join(card.labels)}."
+    return (
+        f"`value`, `low` and `high` are in {card.unit}, {card.basis}; {card.coverage:.0%} of true"
+        " prices are meant to lie between `low` and `high`."
+    )
+
+
+def _made(card: Card) -> str:
+    if card.training.made == 0:
+        return ""
+    return (
+        f"\n{card.training.made:,} more were made: digits of that set, and drawn ones, written on pages,"
+        "\nphotographed and read back by the view (training/data/synthetic/pages.py)."
+    )
+
+
+def _limits(card: Card) -> str:
+    if card.task == "classification":
+        return (
+            "Knows nothing but its classes: any other picture gets one of them too, most often with"
+            " a low familiarity. One object per picture; the view takes the largest."
+        )
+    return (
+        "The price is what the model was listed at when new, seen from the outside: no age, mileage,"
+        " trim or market. Groups (car models) of the test split were never trained on, so the error"
+        " is that for a car it has not seen. The photos it learned from are of third parties,"
+        " mostly without a stated licence: for research."
+    )
+
+
+def zoo_table(cards: Sequence[Card]) -> str:
+    """The table of the README: every model with its main figure beside the constant's."""
+    rows = ["| model | pixels | main figure | constant | n |", "|---|---|---|---|---|"]
+    for card in cards:
+        metric, said = {
+            "classification": ("accuracy", "{:.2%} right"),
+            "regression": ("median_ape", "{:.1%} median error"),
+        }[card.task]
+        height, width, channels = card.view.shape
+        value, constant = card.measured.values[metric], card.measured.baseline[metric]
+        rows.append(
+            f"| [{card.name}](models/zoo/{card.name}.md) | {height} x {width} x {channels}"
+            f" | {said.format(value)} | {constant:.1%} | {card.measured.n:,} |"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,58 @@
+"""Every training as an MLflow run: what it was asked for, its curves, what it came to.
+
+Runs go to the folder runs/mlflow, or to wherever MLFLOW_TRACKING_URI points.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Before the import: MLflow reports its use to its makers otherwise.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# Plain files need no database; MLflow keeps them for whoever asks.
+os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+
+import mlflow
+
+from models.card import Card
+from training.fitting.result import Epoch
+from training.recipe import Recipe
+
+EXPERIMENT = "glimpse"
+ASKED = (
+    "data", "epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "patience",
+    "pages", "seed",
+)  # fmt: skip
+"""The fields of a Recipe that are numbers or names; the others are code."""
+
+
+@contextmanager
+def tracked(recipe: Recipe, runs: Path) -> Iterator[None]:
+    """One MLflow run around a training; it ends as failed where the block raises."""
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        mlflow.set_tracking_uri((runs / "mlflow").absolute().as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(run_name=f"{recipe.name}, seed {recipe.seed}"):
+        mlflow.log_params({"model": recipe.name} | {name: getattr(recipe, name) for name in ASKED})
+        mlflow.log_params({f"hint_{name}": share for name, share in recipe.hints.items()})
+        yield
+
+
+def log_epoch(epoch: Epoch) -> None:
+    """One point of each curve."""
+    mlflow.log_metrics(
+        {
+            "train_loss": epoch.train_loss,
+            "train_metric": epoch.train_metric,
+            "validation_loss": epoch.validation_loss,
+            "validation_metric": epoch.validation_metric,
+        },
+        step=epoch.epoch,
+    )
+
+
+def log_card(card: Card) -> None:
+    """The metrics of the exported file, and its version."""
+    mlflow.set_tag("version", card.version)
+    mlflow.log_metrics(card.measured.values)

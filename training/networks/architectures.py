@@ -1,0 +1,136 @@
+"""The lectures' networks, each a short list of layers.
+
+A Network takes float32 (N, C, H, W) in [0, 1] and returns raw scores float32 (N, outputs): logits of
+a classifier, the standardised log price of a regressor. What makes an answer of them is added at
+export (training/export/modules.py).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from training.networks import efficientnet as pretrained
+from training.networks.kernel_ridge import KernelRidge
+
+
+class Network(nn.Module):
+    """Normalisation, a body that describes the picture, and a linear head that answers.
+
+    body: (N, C, H, W) -> features (N, F); head: (N, F) -> (N, outputs). kernel: where there is one, the
+    answer is the mean of the head's and its own.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        body: nn.Module,
+        head: nn.Linear,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        kernel: KernelRidge | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.body = body
+        self.head = head
+        self.kernel = kernel
+
+    def features(self, pictures: Tensor) -> Tensor:
+        features: Tensor = self.body((pictures - self.mean) / self.std)
+        return features
+
+    def scores(self, features: Tensor) -> Tensor:
+        """float32 (N, F) -> (N, outputs)."""
+        scores: Tensor = self.head(features)
+        return scores if self.kernel is None else (scores + self.kernel(features)) / 2
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.scores(self.features(pictures))
+
+
+MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
+PHOTO_MEAN, PHOTO_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def digits_linear() -> Network:
+    """One matrix: 784 pixels to ten scores."""
+    return Network(nn.Flatten(), nn.Linear(28 * 28, 10), MNIST_MEAN, MNIST_STD)
+
+
+def digits_mlp(hidden: int = 800) -> Network:
+    """One hidden layer of 800 units, the size of Simard et al. (ICDAR 2003)."""
+    body = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, hidden), nn.ReLU(), nn.Dropout(0.3))
+    return Network(body, nn.Linear(hidden, 10), MNIST_MEAN, MNIST_STD)
+
+
+def digits_cnn(repeats: int = 3) -> Network:
+    """Three blocks of 3x3 convolutions, 28 -> 14 -> 7 -> 3 pixels, then 128 features.
+
+    repeats: convolutions in the second and in the third block.
+    """
+    body = nn.Sequential(
+        *_conv(1, 32), *_conv(32, 32), nn.MaxPool2d(2),
+        *_convs(32, 64, repeats), nn.MaxPool2d(2),
+        *_convs(64, 128, repeats), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(128 * 3 * 3, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, nn.Linear(128, 10), MNIST_MEAN, MNIST_STD)
+
+
+def cars_mlp(side: int) -> Network:
+    """The lecture's first price network: flatten, 100 hidden units, one number."""
+    body = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 100), nn.ReLU())
+    return Network(body, nn.Linear(100, 1), PHOTO_MEAN, PHOTO_STD)
+
+
+def cars_cnn() -> Network:
+    """Three convolution blocks, each halving the picture, then two fully connected layers."""
+    body = nn.Sequential(
+        *_conv(3, 48, stride=2), nn.MaxPool2d(2),
+        *_conv(48, 96), nn.MaxPool2d(2),
+        *_conv(96, 192), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(192 * 4 * 4, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, nn.Linear(128, 1), PHOTO_MEAN, PHOTO_STD)
+
+
+class Ensemble(nn.Module):
+    """Several bodies that look at the same: their features side by side."""
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([member(x) for member in self.members], dim=1)
+
+
+def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
+    """An ImageNet network whose first blocks are left alone and whose last ones learn prices, twice,
+    from different seeds (training/fitting/transfer.py); the head is the mean of theirs, and a kernel looks
+    for likeness in the features of both."""
+    parts = [pretrained.efficientnet_lite2() for _ in range(members)]
+    tails = Ensemble(
+        nn.Sequential(
+            top, nn.BatchNorm1d(pretrained.FEATURES), nn.Dropout(0.3),
+            nn.Linear(pretrained.FEATURES, hidden), nn.ReLU(), nn.Dropout(0.3),
+        )
+        for _, top in parts
+    )  # fmt: skip
+    body = nn.Sequential(parts[0][0], tails)
+    width = members * hidden
+    return Network(body, nn.Linear(width, 1), pretrained.MEAN, pretrained.STD, KernelRidge(width))
+
+
+def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
+    return conv, nn.BatchNorm2d(channels_out), nn.ReLU()
+
+
+def _convs(channels_in: int, channels_out: int, repeats: int) -> list[nn.Module]:
+    widths = [channels_in] + [channels_out] * (repeats - 1)
+    return [layer for width in widths for layer in _conv(width, channels_out)]
