@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from models.model import ZOO, ZooError, find, open_model
+from models.model import ZOO, ZooError, find_model_files, open_model
 
 
 def main(folder: Path) -> int:
     columns = ("model", "task", "pixels", "view", "MB", "metrics on unseen pictures")
     rows, broken = [columns], []
-    for path in find(folder):
+    for path in find_model_files(folder):
         try:
             card = open_model(path).card
         except ZooError as error:

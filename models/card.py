@@ -20,7 +20,7 @@ from models.image.views import AnyView, Pixels
 METADATA_KEY = "glimpse.card"
 """Where the card's JSON stands in the ONNX file's metadata."""
 
-Answers = dict[str, npt.NDArray[np.float32]]
+Outputs = dict[str, npt.NDArray[np.float32]]
 """The graph's outputs by name, each with one row per picture."""
 
 GOLDEN_PICTURES = 16
@@ -69,7 +69,7 @@ class Golden(_Value):
     tolerance: Annotated[float, Field(ge=0, le=0.1)] = 1e-3
 
     @staticmethod
-    def of(pixels: Pixels, answers: Answers) -> "Golden":
+    def of(pixels: Pixels, answers: Outputs) -> "Golden":
         count, height, width, channels = pixels.shape
         packed = base64.b64encode(zlib.compress(np.ascontiguousarray(pixels).tobytes(), 9))
         return Golden(

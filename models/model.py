@@ -7,11 +7,11 @@ from pathlib import Path
 import onnxruntime as ort
 from pydantic import ValidationError
 
-from models.card import METADATA_KEY, Answers, Card, read_card
+from models.card import METADATA_KEY, Card, Outputs, read_card
 from models.image.views import Pixels
-from models.onnx_file.contract import BrokenPromise, check_answers, check_graph
-from models.onnx_file.file import OnnxFile, Stamp, read_onnx
-from models.onnx_file.scan import OnnxFileError, shown
+from models.onnx_file.contract import ContractViolation, check_graph, check_outputs
+from models.onnx_file.file import FileStamp, OnnxFile, read_onnx
+from models.onnx_file.scan import OnnxFileError, printable
 
 ZOO = Path(__file__).parent / "zoo"
 """The models that come with the repository."""
@@ -38,15 +38,15 @@ class Model:
     session: ort.InferenceSession
     path: Path
     sha256: str
-    stamp: Stamp
+    stamp: FileStamp
 
-    def __call__(self, pixels: Pixels) -> Answers:
+    def __call__(self, pixels: Pixels) -> Outputs:
         """pixels: uint8 (N, H, W, C) as the card's view makes them; N >= 1."""
         names = list(self.card.outputs)
         return dict(zip(names, self.session.run(names, {"pixels": pixels}), strict=True))
 
 
-def find(folder: Path = ZOO) -> list[Path]:
+def find_model_files(folder: Path = ZOO) -> list[Path]:
     """The model files of a folder, by name. Raises ZooError where there is no such folder.
 
     Names that begin with a dot are left alone: copying tools write under such before they rename.
@@ -61,10 +61,10 @@ def open_model(path: Path, providers: Providers = (CPU,), options: ort.SessionOp
 
     Raises ZooError.
     """
-    return open_file(read(path), providers, options)
+    return open_model_file(read_model_file(path), providers, options)
 
 
-def read(path: Path) -> OnnxFile:
+def read_model_file(path: Path) -> OnnxFile:
     """All of one file, which onnxruntime has not seen yet. Raises ZooError."""
     try:
         return read_onnx(path)
@@ -72,7 +72,7 @@ def read(path: Path) -> OnnxFile:
         raise _does_not_open(path, str(error)) from None
 
 
-def open_file(
+def open_model_file(
     file: OnnxFile, providers: Providers = (CPU,), options: ort.SessionOptions | None = None
 ) -> Model:
     """As open_model, for a file that was read. Nothing else of the file system is opened.
@@ -88,12 +88,12 @@ def open_file(
     except ValidationError as error:
         raise ZooError(f"{name} carries a card that is not valid: {_first(error)}") from None
     if card.name != file.path.stem:
-        raise ZooError(f"{shown(name)} says it is {card.name!r}; name the file {card.name}.onnx.")
+        raise ZooError(f"{printable(name)} says it is {card.name!r}; name the file {card.name}.onnx.")
     model = Model(card, _session(file, providers, options), file.path, file.sha256, file.stamp)
     try:
         check_graph(card, model.session)
-        check_answers(card, model)
-    except BrokenPromise as error:
+        check_outputs(card, model)
+    except ContractViolation as error:
         raise ZooError(f"{name} {error}.") from error
     return model
 
@@ -108,7 +108,7 @@ def _session(
         session = ort.InferenceSession(file.data, options, providers=list(providers))
     # onnxruntime's exceptions share no public base class.
     except Exception as error:
-        raise _does_not_open(file.path, shown(str(error))) from error
+        raise _does_not_open(file.path, printable(str(error))) from error
     # A run that fails is an error, not the beginning of another session on the CPU; without that,
     # nobody needs the file's bytes any more, which onnxruntime would keep for it.
     session.disable_fallback()
@@ -117,11 +117,11 @@ def _session(
 
 
 def _does_not_open(path: Path, why: str) -> ZooError:
-    return ZooError(f"{shown(path.name)} does not open as an ONNX model: {why}.")
+    return ZooError(f"{printable(path.name)} does not open as an ONNX model: {why}.")
 
 
 def _first(error: ValidationError) -> str:
     """The first three things that are wrong: a stranger's card can have a million."""
     wrong = error.errors(include_url=False, include_input=False)
-    said = "; ".join(shown(f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in wrong[:3])
+    said = "; ".join(printable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in wrong[:3])
     return said if len(wrong) <= 3 else f"{said}; and {len(wrong) - 3:,} more"

@@ -14,19 +14,19 @@ import onnxruntime as ort
 
 import models
 from models.model import ZooError, open_model
-from models.onnx_file.scan import shown
+from models.onnx_file.scan import printable
 
-MEMORY = 4 * 2**30
+MEMORY_LIMIT_BYTES = 4 * 2**30
 """Bytes that a trial may take; the largest model here takes a tenth of it."""
 
-SECONDS = 60.0
+TIME_LIMIT_S = 60.0
 """Until it must be over; the largest model here takes one."""
 
 REFUSED = 3
 """The exit status that goes with a reason; all others but 0 are crashes."""
 
 
-async def try_out(path: Path) -> str:
+async def verify_in_subprocess(path: Path) -> str:
     """Open and verify a file on the CPU in another process.
 
     Returns its sha256, so that the file which is then opened can be held to be the same. Raises ZooError.
@@ -40,19 +40,19 @@ async def try_out(path: Path) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        said, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
+        said, complaint = await asyncio.wait_for(process.communicate(), TIME_LIMIT_S)
     except TimeoutError:
-        raise ZooError(f"{path.name} was not opened and verified within {SECONDS:.0f} s.") from None
+        raise ZooError(f"{path.name} was not opened and verified within {TIME_LIMIT_S:.0f} s.") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode == REFUSED:
-        raise ZooError(shown(said))
+        raise ZooError(printable(said))
     if process.returncode != 0:
         raise ZooError(
             f"{path.name} ends the process that tries it (status {process.returncode}): it crashes"
-            f" onnxruntime or needs more than {MEMORY:,} bytes. {shown(complaint[-200:])}"
+            f" onnxruntime or needs more than {MEMORY_LIMIT_BYTES:,} bytes. {printable(complaint[-200:])}"
         )
     return said.decode().strip()
 
@@ -74,7 +74,7 @@ def _limit() -> None:
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(10)
     # Where memory is short, the system ends this process and not the one that serves.

@@ -116,7 +116,7 @@ def _serve(host: str, port: int, settings: Settings) -> None:
         host=host,
         port=port,
         http="service.http.connection:Connection",
-        loop="auto" if sys.platform == "win32" else "service.server.event_loop:Loop",
+        loop="auto" if sys.platform == "win32" else "service.server.event_loop:DrainingLoop",
         ws="none",
         lifespan="on",
         workers=settings.workers,

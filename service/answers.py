@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from models.card import Answers, ClassifierCard, RegressorCard
+from models.card import ClassifierCard, Outputs, RegressorCard
 
 
 class _Value(BaseModel):
@@ -50,7 +50,7 @@ class PriceAnswer(PriceFacts, _Source):
     """What the car on one picture costs."""
 
 
-class WhatIsWrong(_Value):
+class ProblemDetail(_Value):
     """As in a problem+json body."""
 
     title: str
@@ -61,27 +61,27 @@ class WhatIsWrong(_Value):
 class PictureProblem(_Value):
     """In the place of the answer to a picture that has none."""
 
-    error: WhatIsWrong
+    error: ProblemDetail
 
 
 Facts = TypeVar("Facts", ClassFacts, PriceFacts)
 
 
-class Many(_Source, Generic[Facts]):
+class BatchAnswer(_Source, Generic[Facts]):
     """One answer for each picture, in the order in which they were sent."""
 
     answers: list[Facts | PictureProblem]
 
 
-class ClassAnswers(Many[ClassFacts]):
+class ClassAnswers(BatchAnswer[ClassFacts]):
     """What is on each of many pictures."""
 
 
-class PriceAnswers(Many[PriceFacts]):
+class PriceAnswers(BatchAnswer[PriceFacts]):
     """What the car on each of many pictures costs."""
 
 
-def class_facts(card: ClassifierCard, row: Answers) -> ClassFacts:
+def class_facts(card: ClassifierCard, row: Outputs) -> ClassFacts:
     """row: the model's outputs for one picture."""
     # In Python: NumPy's argmax gives up the interpreter's lock, and with busy decoding threads it takes
     # 30 us to get it back.
@@ -96,7 +96,7 @@ def class_facts(card: ClassifierCard, row: Answers) -> ClassFacts:
     )
 
 
-def price_facts(card: RegressorCard, row: Answers) -> PriceFacts:
+def price_facts(card: RegressorCard, row: Outputs) -> PriceFacts:
     """row: the model's outputs for one picture. Prices are rounded to whole units."""
     return PriceFacts(
         price=round(float(row["value"])),

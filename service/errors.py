@@ -80,14 +80,14 @@ class ModelRefused(Problem):
     status, title = 422, "Model refused"
 
 
-class TooMany(Problem):
+class RateLimited(Problem):
     status, title = 429, "Too many requests"
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail, {"Retry-After": str(retry_after)})
 
 
-class Failed(Problem):
+class InternalError(Problem):
     status, title = 500, "Internal error"
 
 

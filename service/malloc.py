@@ -4,7 +4,7 @@ import ctypes
 import sys
 
 
-def give_back() -> None:
+def trim() -> None:
     """Ask glibc for all free pages: it keeps those of a model that has gone, and the next model does not fit
     between what is left. Other threads run meanwhile, but may wait for memory.
 

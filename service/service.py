@@ -12,7 +12,7 @@ import bentoml
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from models.card import Answers
+from models.card import Outputs
 from models.model import ZooError
 from service.answers import (
     ClassAnswer,
@@ -27,13 +27,13 @@ from service.api.edge import Edge
 from service.api.endpoints.fan_out import answer_each
 from service.errors import NotReady
 from service.http.connection import Connection
-from service.http.upload_budget import Room
+from service.http.upload_budget import UploadBudget
 from service.inference.session import DeviceError
-from service.monitoring import request_context as request
-from service.monitoring.prediction_log.writer import Answered, open_log
+from service.monitoring import request_context
+from service.monitoring.prediction_log.writer import PredictionEvent, open_log
 from service.repository import catalog
 from service.repository.catalog import Catalog
-from service.repository.watcher import Repository
+from service.repository.watcher import ModelWatcher
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _FileField:
         return {"type": "file", "format": "image"}
 
 
-FactsOf = Callable[[Any, Answers], Any]
+FactsOf = Callable[[Any, Outputs], Any]
 """class_facts or price_facts."""
 
 File = Annotated[bytes, _FileField()]
@@ -91,13 +91,13 @@ class Glimpse:
         self.access = Access(
             [key.get_secret_value() for key in self.settings.api_keys], self.settings.rate_limit
         )
-        self.room = Room(self.settings.max_held_bytes)
+        self.room = UploadBudget(self.settings.max_held_bytes)
         self.prediction_log = open_log(self.settings)
         self.reason = ""
         """Why the service is not ready; empty where it is."""
         try:
             self._catalog = catalog.opened()
-            self._repository = Repository(self._catalog, self.settings)
+            self._repository = ModelWatcher(self._catalog, self.settings)
         except (ZooError, DeviceError) as error:
             # `python -m service` ends with this reason; BentoML's own command would start the process
             # over and over and hide it.
@@ -105,11 +105,11 @@ class Glimpse:
             self.reason = str(error)
 
     @property
-    def why_not_ready(self) -> str:
+    def unready_reason(self) -> str:
         """Empty while the service is ready."""
         if Connection.ending:
             return "This process is about to end."
-        return self.reason or self._catalog.trouble
+        return self.reason or self._catalog.unready_reason
 
     @property
     def catalog(self) -> Catalog:
@@ -119,7 +119,7 @@ class Glimpse:
         return self._catalog
 
     @property
-    def repository(self) -> Repository:
+    def repository(self) -> ModelWatcher:
         """Raises NotReady where the models could not be opened."""
         if self.reason:
             raise NotReady(self.reason)
@@ -194,7 +194,7 @@ class Glimpse:
             index, image = numbered
             return await self._facts(call, engine, facts, image, index)
 
-        with engine.held():
+        with engine.pin():
             return await answer_each(numbered(), answer)
 
     async def _facts(
@@ -203,18 +203,18 @@ class Glimpse:
         """The answer to one picture, noted in the prediction log where there is one."""
         if self.prediction_log is None:
             return facts_of(engine.card, await engine.answer(image))
-        with request.picture() as stages:
+        with request_context.picture_stages() as stages:
             row = await engine.answer(image)
         facts = facts_of(engine.card, row)
         familiarity = float(row["familiarity"])
-        request_id = request.current_id()
-        answered = Answered(request_id, index, call, engine.card, facts, familiarity, stages)
-        self.prediction_log.answered(answered, image)
+        request_id = request_context.request_id()
+        event = PredictionEvent(request_id, index, call, engine.card, facts, familiarity, stages)
+        self.prediction_log.log_prediction(event, image)
         return facts
 
 
 def _source(card: Any) -> dict[str, str]:
-    return {"model": card.name, "version": card.version, "request_id": request.current_id()}
+    return {"model": card.name, "version": card.version, "request_id": request_context.request_id()}
 
 
 Glimpse.add_asgi_middleware(Edge, service=Glimpse)  # type: ignore[attr-defined]  # now a Service

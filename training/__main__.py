@@ -15,18 +15,18 @@ from training.cli import tables
 from training.cli.select import load, models_of, recipes_of
 from training.data import sources
 from training.data.splits import DataError, Examples, Splits
-from training.data.synthetic.outliers import strangers
+from training.data.synthetic.outliers import draw_outliers
 from training.data.user_pictures import folder, labelled
-from training.evaluation import online as live
+from training.evaluation import online
 from training.evaluation.crossvalidate import crossvalidate
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.plots import PICTURES, report
-from training.export.drift_reference import refer
+from training.export.drift_reference import write_reference
 from training.export.export import ExportError, export
 from training.export.model_card import write_model_card
-from training.fitting.result import Fitted
+from training.fitting.result import TrainingResult
 from training.fitting.tracking import log_card, log_epoch, tracked
-from training.fitting.train import learn
+from training.fitting.train import train_recipe
 from training.recipe import Recipe
 from training.recipes import RECIPES
 
@@ -73,7 +73,7 @@ def train(
             for stale in checkpoint.parent.glob("checkpoint*.pt"):
                 stale.unlink()
         with tracked(recipe, runs):
-            fitted = learn(recipe, splits, checkpoint, log_epoch)
+            fitted = train_recipe(recipe, splits, checkpoint, log_epoch)
             fitted.save(runs / recipe.name)
             log_card(_export(recipe, fitted, splits, zoo, data))
 
@@ -89,7 +89,7 @@ def export_again(
     """Calibrate, verify and write the .onnx files of models that were trained before."""
     for recipe in recipes_of(names, data):
         splits = load(recipe, data, limit)
-        _export(recipe, Fitted.load(runs / recipe.name, recipe), splits, zoo, data)
+        _export(recipe, TrainingResult.load(runs / recipe.name, recipe), splits, zoo, data)
 
 
 @app.command(name="evaluate")
@@ -101,7 +101,7 @@ def evaluate_files(
     pictures: Annotated[
         Path | None, typer.Option(help="A CSV file (file, label) to measure a classifier on instead.")
     ] = None,
-    strange: Annotated[
+    outliers: Annotated[
         Path | None, typer.Option(help="A folder of pictures that the model is not made for.")
     ] = None,
     from_log: Annotated[
@@ -113,19 +113,19 @@ def evaluate_files(
     Prints the tables and writes them to runs/NAME/evaluation.json.
     """
     if from_log is not None:
-        answered = live.read(from_log)
-        for table in tables.of_live(answered, live.join(answered)):
+        answered = online.read(from_log)
+        for table in tables.of_live(answered, online.join(answered)):
             console.print(table)
         return
     for model, splits in models_of(names, data, zoo):
         card = model.card
         if pictures is None:
-            own = None
+            examples = None
         elif card.task == "classification":
-            own = pictures.parent.name, labelled(pictures, card.labels, card.view)
+            examples = pictures.parent.name, labelled(pictures, card.labels, card.view)
         else:
             raise DataError(f"{card.name} is no classifier; --pictures is for those.")
-        evaluation = _evaluation(model, splits, data, strange, own)
+        evaluation = _evaluation(model, splits, data, outliers, examples)
         for table in tables.of_evaluation(card, evaluation):
             console.print(table)
         path = runs / card.name / "evaluation.json"
@@ -165,7 +165,7 @@ def refer_again(
     Weights, version and golden answers stay; `train` and `export` do this by themselves.
     """
     for model, splits in models_of(names, data, zoo):
-        path = refer(model, splits)
+        path = write_reference(model, splits)
         write_model_card(open_model(path), PICTURES / model.card.name)
         console.print(f"wrote {path}")
 
@@ -195,17 +195,17 @@ def _evaluation(
     splits: Splits,
     data: Path,
     more: Path | None = None,
-    own: tuple[str, Examples] | None = None,
+    examples: tuple[str, Examples] | None = None,
 ) -> Evaluation:
-    """more: a folder of strangers beside the drawn ones. own: examples instead of the test split."""
+    """more: a folder of strangers beside the drawn ones. examples: examples instead of the test split."""
     view = model.card.view
-    strange = strangers(model.card.training.name, view, 1000, seed=2, root=data)
+    outliers = draw_outliers(model.card.training.name, view, 1000, seed=2, root=data)
     if more is not None:
-        strange[str(more)] = folder(more, view)
-    return evaluate(model, splits, strange, own)
+        outliers[str(more)] = folder(more, view)
+    return evaluate(model, splits, outliers, examples)
 
 
-def _export(recipe: Recipe, fitted: Fitted, splits: Splits, zoo: Path, data: Path) -> Card:
+def _export(recipe: Recipe, fitted: TrainingResult, splits: Splits, zoo: Path, data: Path) -> Card:
     path = export(recipe, fitted, splits, zoo, data)
     model = open_model(path)
     page = write_model_card(model, PICTURES / recipe.name)

@@ -20,11 +20,10 @@ from loadtests import machine
 from loadtests.bench import rounds
 from loadtests.bench.contenders import CONTENDERS
 from loadtests.bench.load.generators import GeneratorError, require
-from loadtests.bench.report import chart
-from loadtests.bench.report import markdown as document
+from loadtests.bench.report import chart, markdown
 from loadtests.bench.report.goals import judge
 from loadtests.bench.report.results import Results, Sample
-from loadtests.bench.rounds import Plan, Watcher
+from loadtests.bench.rounds import Listener, Plan
 from loadtests.bench.scenarios import ROWS
 from loadtests.server import REPO, SERVING
 
@@ -44,7 +43,7 @@ def main() -> int:
     samples, errors = _measured(plan, facts, options.raw, console)
     results = Results(samples)
     verdicts = judge(results, plan.models[0], _deadline_ms())
-    section = document.section(results, verdicts, document.Run(_command(), facts, plan))
+    section = markdown.section(results, verdicts, markdown.Run(_command(), facts, plan))
     console.print(section, markup=False, highlight=False, soft_wrap=True)
     for error in errors:
         console.print(f"error: {error}", style="red", markup=False)
@@ -53,7 +52,7 @@ def main() -> int:
     if report is None:
         console.print(f"{REPORT.name} is as it was: not every server and every row was measured.")
         return 1 if errors else 0
-    report.write_text(document.rewrite(report.read_text() if report.exists() else "# Benchmarks\n", section))
+    report.write_text(markdown.rewrite(report.read_text() if report.exists() else "# Benchmarks\n", section))
     chart.draw(results, plan.models, report.with_name("bench.png"))
     return 1 if errors else 0
 
@@ -73,7 +72,7 @@ def _measured(
         def begins(turn: int, what: str) -> None:
             progress.update(task, completed=turn, description=what)
 
-        for sample in rounds.samples(plan, Watcher(begins, errors.append), logs, Path(scratch)):
+        for sample in rounds.samples(plan, Listener(begins, errors.append), logs, Path(scratch)):
             samples.append(sample)
             console.print(_line(sample), highlight=False, soft_wrap=True)
             written = {"machine": facts, "samples": [dataclasses.asdict(one) for one in samples]}

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from loadtests.bench import processes
-from loadtests.bench.load import payloads as bodies
+from loadtests.bench.load import payloads
 from loadtests.bench.load.payloads import Encode
 from loadtests.pictures import Upload
 from loadtests.server import REPO, SERVING, free_port
@@ -47,7 +47,7 @@ class Contender:
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: str = "/readyz"
     path: str = "/classify"
-    encode: Encode = bodies.form
+    encode: Encode = payloads.form
     label: Callable[[Any], str] = lambda answer: str(answer["label"])
 
 
@@ -84,7 +84,7 @@ CONTENDERS = {
         _peer("ray", "Ray Serve", ("ray", "onnxruntime"), ready="/-/healthz"),
         _peer(
             "mlserver", "MLServer", ("mlserver", "onnxruntime"), ready="/v2/models/digits/ready",
-            path="/v2/models/digits/infer", encode=bodies.tensor,
+            path="/v2/models/digits/infer", encode=payloads.tensor,
             label=lambda answer: answer["outputs"][0]["data"][0],
         ),
     )
@@ -149,7 +149,7 @@ def check(contender: Contender, url: str, uploads: Sequence[Upload]) -> None:
             raise ContenderError(f"{contender.title} answers {label!r} for {upload.name}")
 
 
-def post(url: str, body: bodies.Body) -> httpx.Response:
+def post(url: str, body: payloads.Body) -> httpx.Response:
     """Raises ContenderError where there is no answer at all."""
     headers = {"Content-Type": body.content_type}
     try:

@@ -10,7 +10,7 @@ from loadtests.bench import processes
 from loadtests.bench.contenders import CONTENDERS, Contender, ContenderError, check, install, running
 from loadtests.bench.load.generators import GeneratorError, closed
 from loadtests.bench.load.photos import twelve_megapixels
-from loadtests.bench.report.results import Case, Sample
+from loadtests.bench.report.results import Sample, Scenario
 from loadtests.bench.scenarios import ROWS, Load, Measured
 
 WARM_UP = 2
@@ -36,7 +36,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class Listener:
     """Told what is going on. begins: a turn, its number and what it is. failed: what went wrong with one
     server; the others go on."""
 
@@ -49,7 +49,7 @@ def turns(plan: Plan) -> int:
     return plan.rounds * len(plan.models) * len(plan.servers)
 
 
-def samples(plan: Plan, watcher: Watcher, logs: Path, scratch: Path) -> Iterator[Sample]:
+def samples(plan: Plan, watcher: Listener, logs: Path, scratch: Path) -> Iterator[Sample]:
     """Everything that is measured, as it is measured. logs: a folder for what the servers say. scratch:
     a folder for what is sent."""
     contenders = list(_installed(plan, watcher))
@@ -68,7 +68,7 @@ def samples(plan: Plan, watcher: Watcher, logs: Path, scratch: Path) -> Iterator
                     watcher.failed(f"{what}: {error}")
 
 
-def _installed(plan: Plan, watcher: Watcher) -> Iterator[Contender]:
+def _installed(plan: Plan, watcher: Listener) -> Iterator[Contender]:
     for name in plan.servers:
         try:
             install(CONTENDERS[name])
@@ -84,7 +84,7 @@ def _turn(plan: Plan, number: int, contender: Contender, load: Load, logs: Path)
     with running(contender, load.model, logs / f"{contender.name}.log") as server:
         if first:
             now = processes.memory(server.mark)
-            yield Case("start"), {"ready_s": server.ready_after, "largest_mb": now.largest}
+            yield Scenario("start"), {"ready_s": server.ready_after, "largest_mb": now.largest}
         check(contender, server.url, load.digits)
         sent = [contender.encode(upload) for upload in load.digits]
         closed(server.url + contender.path, sent, 16, WARM_UP, load.scratch)

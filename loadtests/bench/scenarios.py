@@ -12,9 +12,9 @@ from pathlib import Path
 
 from loadtests.bench import processes
 from loadtests.bench.contenders import Contender, ContenderError, Running, post
-from loadtests.bench.load import payloads as bodies
+from loadtests.bench.load import payloads
 from loadtests.bench.load.generators import closed, open_loop
-from loadtests.bench.report.results import Case
+from loadtests.bench.report.results import Scenario
 from loadtests.pictures import Upload
 from loadtests.server import REPO, SERVING
 
@@ -24,7 +24,7 @@ BATCH = 64
 """Pictures in one request of the batch row."""
 
 Values = dict[str, float]
-Measured = Iterator[tuple[Case, Values]]
+Measured = Iterator[tuple[Scenario, Values]]
 
 
 @dataclass(frozen=True)
@@ -59,42 +59,42 @@ def digits(contender: Contender, running: Running, load: Load) -> Measured:
     url = running.url + contender.path
     for connections in CONNECTIONS:
         result = closed(url, sent, connections, load.seconds, load.scratch)
-        yield Case("digits", load.model, connections), asdict(result)
+        yield Scenario("digits", load.model, connections), asdict(result)
 
 
 def raw(contender: Contender, running: Running, load: Load) -> Measured:
     """One digit per request as the body itself."""
-    sent = [bodies.bare(upload) for upload in load.digits]
+    sent = [payloads.bare(upload) for upload in load.digits]
     for connections in CONNECTIONS:
         result = closed(running.url + contender.path, sent, connections, load.seconds, load.scratch)
-        yield Case("raw", load.model, connections), asdict(result)
+        yield Scenario("raw", load.model, connections), asdict(result)
 
 
 def price(contender: Contender, running: Running, load: Load) -> Measured:
     """One photo of 12 megapixels per request."""
-    sent = [bodies.form(photo) for photo in load.photos[:4]]
+    sent = [payloads.form(photo) for photo in load.photos[:4]]
     for connections in PRICE_CONNECTIONS:
         result = closed(running.url + "/price", sent, connections, load.seconds, load.scratch)
-        yield Case("price", connections=connections), asdict(result)
+        yield Scenario("price", connections=connections), asdict(result)
 
 
 def prices(contender: Contender, running: Running, load: Load) -> Measured:
     """What each photo is priced at."""
     for photo in load.photos:
-        reply = post(running.url + "/price", bodies.form(photo))
+        reply = post(running.url + "/price", payloads.form(photo))
         if reply.status_code != 200:
             what = f"{reply.status_code} for {photo.name}: {reply.text[:300]}"
             raise ContenderError(f"{contender.title} answers {what}")
-        yield Case("prices", photo.name), {"price": float(reply.json()["price"])}
+        yield Scenario("prices", photo.name), {"price": float(reply.json()["price"])}
 
 
 def batch(contender: Contender, running: Running, load: Load) -> Measured:
     """64 digits in one request, one request after the other; beside the same work without a server."""
     uploads = [load.digits[index % len(load.digits)] for index in range(BATCH)]
-    result = closed(f"{running.url}/classify/batch", [bodies.forms(uploads)], 1, load.seconds, load.scratch)
+    result = closed(f"{running.url}/classify/batch", [payloads.forms(uploads)], 1, load.seconds, load.scratch)
     alone = _alone(load, uploads)
     yield (
-        Case("batch", load.model),
+        Scenario("batch", load.model),
         {
             "pictures_per_s": BATCH * result.requests_per_s,
             "failures": result.failures,
@@ -108,7 +108,7 @@ def idle(contender: Contender, running: Running, load: Load) -> Measured:
     sent = [contender.encode(upload) for upload in load.digits]
     alone = _alone(load, load.digits)
     result = closed(running.url + contender.path, sent, 1, load.seconds, load.scratch)
-    yield Case("idle", load.model), {"p50_ms": result.p50_ms, "alone_ms": alone["one_ms"]}
+    yield Scenario("idle", load.model), {"p50_ms": result.p50_ms, "alone_ms": alone["one_ms"]}
 
 
 def overload(contender: Contender, running: Running, load: Load) -> Measured:
@@ -118,13 +118,13 @@ def overload(contender: Contender, running: Running, load: Load) -> Measured:
     url = running.url + contender.path
     capacity = closed(url, [sent], 64, load.seconds, load.scratch).requests_per_s
     result = open_loop(url, sent, 2 * capacity, load.overload_seconds, load.scratch)
-    yield Case("overload", load.model), {"capacity": capacity, **asdict(result)}
+    yield Scenario("overload", load.model), {"capacity": capacity, **asdict(result)}
 
 
 def memory(contender: Contender, running: Running, load: Load) -> Measured:
     """After all its load."""
     after = processes.memory(running.mark)
-    yield Case("memory"), {"largest_mb": after.largest, "together_mb": after.together}
+    yield Scenario("memory"), {"largest_mb": after.largest, "together_mb": after.together}
 
 
 ROWS: Mapping[str, Row] = {

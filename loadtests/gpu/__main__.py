@@ -14,7 +14,7 @@ from loadtests import machine
 from loadtests.gpu import checks as gpu_parts
 from loadtests.gpu.report import Check, render
 from loadtests.subprocesses import Broken, Missing
-from models.model import find
+from models.model import find_model_files
 
 LOADED = 5
 """Times as long as one measurement of a session: users have to come first."""
@@ -40,7 +40,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.gpu", description=__doc__)
-    models = [path.stem for path in find()]
+    models = [path.stem for path in find_model_files()]
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if machine.gpu() else "cpu")
     parser.add_argument("--report", type=Path, default=Path("runs/gpu_check.md"))
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement of a session")

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from models.card import Answers
+from models.card import Outputs
 from models.image.views import Pixels
 from models.model import ZOO, Model, Providers, open_model
-from service.inference.session import batches_in_flight, open_sessions
+from service.inference.session import batches_in_flight, open_models
 from service.settings import Settings
 
 BATCHES = (1, 8, 64, 256)
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="for each side at each batch size")
     options = parser.parse_args()
     path = ZOO / f"{options.model}.onnx"
-    device, (model,) = open_sessions([path], Settings(device=options.device))
+    device, (model,) = open_models([path], Settings(device=options.device))
     golden = model.card.golden.unpack()
     print(json.dumps({
         "onnxruntime": ort.__version__,
@@ -82,7 +82,7 @@ def _variations(golden: Pixels) -> Pixels:
 def _difference(model: Model, cpu: Model, pixels: Pixels) -> float:
     """The largest between two models' answers: relative to the answer itself for prices, to
     max(1, |answer|) otherwise, as the card's tolerance is meant."""
-    answers: Answers = cpu(pixels)
+    answers: Outputs = cpu(pixels)
     differences = []
     for name, now in model(pixels).items():
         floor = 0.0 if name in ("value", "low", "high") else 1.0

@@ -8,7 +8,7 @@ JPEG 1.1 GB, strips of a TIFF 2.1 GB and a minute. Nobody saves pictures like th
 import io
 import struct
 
-HARMLESS = 64 * 2**10
+MAX_UNCHECKED_BYTES = 64 * 2**10
 """Bytes up to which a file cannot hold enough blocks to matter."""
 
 READS = 10_000
@@ -30,15 +30,15 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
 """Whole numbers by their type; a negative side of a tile is as absurd as a very large one."""
 
 
-class Impatient(ValueError):
+class TooManyBlocks(ValueError):
     """The file has more blocks than a picture needs."""
 
     def __init__(self) -> None:
         super().__init__("it has more blocks of metadata than a picture needs")
 
 
-class Reader(io.BytesIO):
-    """A file in memory. `read` raises Impatient where it is called far more often than a picture needs."""
+class BoundedReader(io.BytesIO):
+    """A file in memory. `read` raises TooManyBlocks where a picture would need far fewer calls."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -51,19 +51,19 @@ class Reader(io.BytesIO):
         if data.startswith(b"Exif\0\0"):
             self._exif_blocks -= 1
         if self._reads < 0 or self._exif_blocks < 0:
-            raise Impatient
+            raise TooManyBlocks
         return data
 
 
-def reader(data: bytes) -> io.BytesIO:
+def open_bounded(data: bytes) -> io.BytesIO:
     """A file for Pillow. Small ones, the most, are read at full speed."""
-    return Reader(data) if len(data) > HARMLESS else io.BytesIO(data)
+    return BoundedReader(data) if len(data) > MAX_UNCHECKED_BYTES else io.BytesIO(data)
 
 
 def check_tiff(data: bytes, max_pixels: int) -> None:
     """Look at the first directory of a TIFF file, or of an EXIF block, before Pillow unpacks it.
 
-    Raises Impatient where an entry has more than VALUES numbers, or a tile more than max_pixels: libtiff
+    Raises TooManyBlocks where an entry has more than VALUES numbers, or a tile more than max_pixels: libtiff
     fills a whole tile however small the picture is. Does nothing to what is no TIFF or breaks off.
     """
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
@@ -73,11 +73,11 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
     for big in {data[2:3] == b"+", b"+" in data[2:4]}:
         tile = sorted(_tile_sides(data, order, big))
         if len(tile) > 1 and tile[-1] * tile[-2] > max_pixels:
-            raise Impatient
+            raise TooManyBlocks
 
 
 def _tile_sides(data: bytes, order: str, big: bool) -> list[int]:
-    """Walks the first directory. Raises Impatient where an entry has more than VALUES numbers."""
+    """Walks the first directory. Raises TooManyBlocks where an entry has more than VALUES numbers."""
     entry = struct.Struct(order + ("HHQ" if big else "HHI"))
     sides: list[int] = []
     try:
@@ -87,7 +87,7 @@ def _tile_sides(data: bytes, order: str, big: bool) -> list[int]:
         for _ in range(entries):
             tag, kind, count = entry.unpack_from(data, at)
             if count > VALUES and kind not in _BYTES:
-                raise Impatient
+                raise TooManyBlocks
             if tag in _TILE_SIDES and kind in _NUMBERS:
                 sides += struct.unpack_from(order + _NUMBERS[kind], data, at + entry.size)
             at += entry.size + (8 if big else 4)

@@ -93,13 +93,13 @@ class Pieces:
         mask[row : row + labels.shape[0], column : column + labels.shape[1]] = wanted[labels]
         return cv2.dilate(mask, np.ones((3, 3), np.uint8)), (left, top, width, height)
 
-    def spans(self, piece: int) -> bool:
+    def touches_both_edges(self, piece: int) -> bool:
         """Goes from one edge of the picture to the opposite one, as ruling does."""
         height, width = self.shape
         w, h = self.stats[piece, 2:4]
         return bool(w >= 0.97 * width or h >= 0.97 * height)
 
-    def family(self, seed: int) -> list[int]:
+    def group(self, seed: int) -> list[int]:
         """The seed and the pieces close by that are large enough to be strokes of the same digit."""
         left, top, width, height, area = self.stats[seed]
         right, bottom = left + width, top + height

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from models.image.bounded_reader import HARMLESS, check_tiff, reader
+from models.image.bounded_reader import MAX_UNCHECKED_BYTES, check_tiff, open_bounded
 
 Picture = npt.NDArray[np.uint8]
 
@@ -76,7 +76,7 @@ def open_picture(
     Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         check_tiff(data, max_pixels)
-        with Image.open(reader(data), formats=formats) as image:
+        with Image.open(open_bounded(data), formats=formats) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise _too_large(max_pixels)
@@ -158,7 +158,7 @@ def _orientation(image: Image.Image) -> object:
     """The EXIF orientation; None where there is none to be read. Only that: the rest is nobody's business."""
     exif = image.info.get("exif", b"")
     try:
-        if len(exif) > HARMLESS:
+        if len(exif) > MAX_UNCHECKED_BYTES:
             check_tiff(exif.removeprefix(b"Exif\0\0"), MAX_PIXELS)
         orientation: object = image.getexif().get(0x0112)
         return orientation

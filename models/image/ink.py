@@ -103,7 +103,7 @@ def _main_piece(ink: Ink) -> _Piece:
     pieces = Pieces.of(calm, _mask(calm, 0.7 * min(otsu, 0.5 * peak)))
     seed = pieces.main()
     pen = pieces.darkness(calm, seed)
-    if pieces.spans(seed):
+    if pieces.touches_both_edges(seed):
         # Ruling is fainter than the pen that writes on it: ask again, with the pen's own darkness.
         pieces = Pieces.of(calm, without_ruling(_mask(calm, 0.5 * pen)))
         if pieces.count == 0:
@@ -213,7 +213,7 @@ def _cut_out(piece: _Piece) -> Digit:
     if piece.pieces is None:
         return NOTHING
     pen = piece.pen
-    keep, (x, y, w, h) = piece.pieces.cut(piece.pieces.family(piece.seed))
+    keep, (x, y, w, h) = piece.pieces.cut(piece.pieces.group(piece.seed))
     above = np.maximum(np.rint(LEVELS - np.float32(0.2 * pen)), 0)
     contrast = np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
     cut = cv2.LUT(cv2.multiply(piece.ink[y : y + h, x : x + w], keep), contrast)

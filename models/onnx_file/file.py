@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.onnx_file.scan import OnnxFileError, metadata_of
+from models.onnx_file.scan import OnnxFileError, scan_metadata
 
 MAX_FILE_BYTES = 512 * 2**20
 """While a file is verified it is in memory several times over. The largest model here has 20 MB."""
@@ -17,7 +17,7 @@ FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BIN
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileStamp:
     """What tells a file from the one that had its name before."""
 
     mtime_ns: int
@@ -25,8 +25,8 @@ class Stamp:
     inode: int
 
     @staticmethod
-    def of(status: os.stat_result) -> "Stamp":
-        return Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+    def of(status: os.stat_result) -> "FileStamp":
+        return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class OnnxFile:
 
     path: Path
     data: bytes = field(repr=False)
-    stamp: Stamp
+    stamp: FileStamp
     sha256: str
     metadata: dict[str, str] = field(repr=False)
 
     @staticmethod
-    def of(path: Path, data: bytes, stamp: Stamp) -> "OnnxFile":
+    def of(path: Path, data: bytes, stamp: FileStamp) -> "OnnxFile":
         """Raises OnnxFileError where the bytes are not to be trusted."""
-        return OnnxFile(path, data, stamp, hashlib.sha256(data).hexdigest(), metadata_of(data))
+        return OnnxFile(path, data, stamp, hashlib.sha256(data).hexdigest(), scan_metadata(data))
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -58,7 +58,7 @@ def read_onnx(path: Path) -> OnnxFile:
     return OnnxFile.of(path, data, stamp)
 
 
-def _read(descriptor: int) -> tuple[bytes, Stamp]:
+def _read(descriptor: int) -> tuple[bytes, FileStamp]:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise OnnxFileError("it is no regular file")
@@ -66,6 +66,6 @@ def _read(descriptor: int) -> tuple[bytes, Stamp]:
         raise OnnxFileError(f"it has {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are opened")
     with open(descriptor, "rb", closefd=False) as file:
         data = file.read(status.st_size + 1)
-    if len(data) != status.st_size or Stamp.of(os.fstat(descriptor)) != Stamp.of(status):
+    if len(data) != status.st_size or FileStamp.of(os.fstat(descriptor)) != FileStamp.of(status):
         raise OnnxFileError("it changed while it was read; write it under another name, then rename it")
-    return data, Stamp.of(status)
+    return data, FileStamp.of(status)

@@ -40,7 +40,7 @@ class OnnxFileError(Exception):
     """A file that must not be given to onnxruntime; the message says why."""
 
 
-def metadata_of(data: bytes) -> dict[str, str]:
+def scan_metadata(data: bytes) -> dict[str, str]:
     """The texts in a model's metadata by name. Raises OnnxFileError where the model is not to be trusted."""
     return _Scan().model(data)
 
@@ -64,7 +64,7 @@ class _Scan:
             elif number == MODEL_METADATA:
                 name, text = self._entry(value)
                 if name in metadata:
-                    raise OnnxFileError(f"its metadata has {shown(name)} twice")
+                    raise OnnxFileError(f"its metadata has {printable(name)} twice")
                 metadata[name] = text
         if graphs != 1:
             raise OnnxFileError(f"it has {graphs} graphs, not one")
@@ -101,7 +101,7 @@ class _Scan:
                 operator = bytes(_message(value)[:64])
             elif number == NODE_DOMAIN and bytes(_message(value)[:64]) not in STANDARD:
                 raise OnnxFileError(
-                    f"it needs operators of {shown(bytes(_message(value)[:64]))}; only ONNX's own are run"
+                    f"it needs operators of {printable(bytes(_message(value)[:64]))}; only ONNX's own are run"
                 )
             elif number == NODE_ATTRIBUTE:
                 self._attribute(value, operator)
@@ -111,7 +111,7 @@ class _Scan:
             if number in ATTRIBUTE_TENSORS:
                 self._tensor(value)
             elif number in ATTRIBUTE_GRAPHS:
-                raise OnnxFileError(f"it has control flow ({shown(operator)}), which may never end")
+                raise OnnxFileError(f"it has control flow ({printable(operator)}), which may never end")
             elif number in ATTRIBUTE_SPARSE:
                 raise OnnxFileError("it has sparse tensors, which may declare any size")
 
@@ -130,14 +130,14 @@ class _Scan:
             elif number in TENSOR_DATA:
                 held += 1 if isinstance(value, int) else len(value)
         if len(dims) > MAX_DIMS:
-            raise OnnxFileError(f"its tensor {shown(name)} has {len(dims):,} dimensions")
+            raise OnnxFileError(f"its tensor {printable(name)} has {len(dims):,} dimensions")
         # A negative size is a varint with its highest bit set: larger than any file.
         declared = math.prod(dims)
         if declared > VALUES_PER_BYTE * held:
             raise OnnxFileError(
-                f"its tensor {shown(name)} declares {declared:,} values in {held:,} bytes"
+                f"its tensor {printable(name)} declares {declared:,} values in {held:,} bytes"
                 if declared < 2**63
-                else f"its tensor {shown(name)} declares a size that cannot be"
+                else f"its tensor {printable(name)} declares a size that cannot be"
             )
 
     def _packed(self, numbers: memoryview) -> Iterator[int]:
@@ -194,7 +194,7 @@ def _message(value: Value) -> memoryview:
     return value
 
 
-def shown(text: str | bytes) -> str:
+def printable(text: str | bytes) -> str:
     """A stranger's text as it may stand in a message: short, on one line, nothing that a terminal obeys."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")

@@ -12,13 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-from service.errors import TooMany
+from service.errors import RateLimited
 from service.monitoring import metrics
 
-CLIENTS = 10_000
+MAX_CLIENTS = 10_000
 """Clients whose rate is remembered; whoever was quiet for longest is forgotten first."""
 
-BURST = 10.0
+BURST_S = 10.0
 """Seconds' worth of requests that a client may send at once after a pause."""
 
 
@@ -32,10 +32,10 @@ class Access:
         # Digests, so that comparing takes as long for every key, whatever its length.
         self._keys = [_digest(key.encode()) for key in keys]
         self._rate = rate
-        self._burst = max(BURST * rate, 1.0)
+        self._burst = max(BURST_S * rate, 1.0)
         self._clients: OrderedDict[object, tuple[float, float]] = OrderedDict()
 
-    def admits(self, headers: Mapping[bytes, bytes]) -> bool:
+    def is_authorised(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a valid key came, or none is needed."""
         if not self._keys:
             return True
@@ -55,16 +55,16 @@ class Access:
         left = min(left + (now - since) * self._rate, self._burst)
         refused = left < 1
         self._clients[client] = (left if refused else left - 1, now)
-        if len(self._clients) > CLIENTS:
+        if len(self._clients) > MAX_CLIENTS:
             self._clients.popitem(last=False)
         if refused:
             metrics.ACCESS_REFUSED.labels("rate").inc()
             seconds = max(math.ceil((1 - left) / self._rate), 1)
-            raise TooMany(
+            raise RateLimited(
                 f"One client may send {self._rate:g} pictures per second here; wait {seconds} s.", seconds
             )
 
-    def owe(self, headers: Mapping[bytes, bytes], address: str) -> None:
+    def charge_extra(self, headers: Mapping[bytes, bytes], address: str) -> None:
         """Count one more picture of a request that was let in: it delays the client's next request."""
         if self._rate and (client := self._client(headers, address)) in self._clients:
             left, since = self._clients[client]

@@ -93,7 +93,7 @@ def document(service: bentoml.Service[Any]) -> bytes:
     spec = service.openapi_spec.asdict()
     calls = {path: item for path, item in spec["paths"].items() if "post" in item}
     for item in calls.values():
-        _make_true(item["post"])
+        _correct_operation(item["post"])
     schemas = spec["components"]["schemas"]
     return json.dumps(
         {
@@ -106,7 +106,7 @@ def document(service: bentoml.Service[Any]) -> bytes:
     ).encode()
 
 
-def _make_true(call: dict[str, Any]) -> None:
+def _correct_operation(call: dict[str, Any]) -> None:
     call["responses"] = {"200": call["responses"][200], **_problems()}
     del call["tags"], call["x-bentoml-name"]
     form = call["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]

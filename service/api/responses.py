@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from service.errors import PROBLEM_JSON, problem_response
 from service.http.asgi_types import Message, Scope, Send
-from service.monitoring import request_context as request
+from service.monitoring import request_context
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -17,7 +17,7 @@ DETAILS = {
 }
 
 
-def with_problems(send: Send, scope: Scope, request_id: str) -> Send:
+def rewrite_errors(send: Send, scope: Scope, request_id: str) -> Send:
     """Turns BentoML's own error bodies (text, JSON lists) into problem+json."""
     problem: Response | None = None
 
@@ -30,10 +30,10 @@ def with_problems(send: Send, scope: Scope, request_id: str) -> Send:
                 detail = DETAILS.get(status, status.description) or status.phrase
                 allow = {"Allow": headers[b"allow"].decode()} if b"allow" in headers else None
                 problem = problem_response(status, status.phrase, detail, request_id, allow)
-                problem.raw_headers.extend(about(request_id))
+                problem.raw_headers.extend(response_headers(request_id))
                 return
             if b"x-request-id" not in headers:
-                message["headers"] = [*message["headers"], *about(request_id)]
+                message["headers"] = [*message["headers"], *response_headers(request_id)]
         if problem is None:
             await send(message)
         elif not message.get("more_body", False):
@@ -42,9 +42,9 @@ def with_problems(send: Send, scope: Scope, request_id: str) -> Send:
     return wrapped
 
 
-def about(request_id: str) -> list[tuple[bytes, bytes]]:
+def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
     """The headers that every answer has."""
-    timing = request.server_timing(request.total())
+    timing = request_context.server_timing(request_context.total())
     return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
 
 

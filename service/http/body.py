@@ -15,15 +15,15 @@ from service.errors import Malformed, TooLarge
 from service.http.asgi_types import Receive
 from service.http.disconnect import ClientGone
 from service.http.multipart import FormReader
-from service.http.upload_budget import Share
+from service.http.upload_budget import Reservation
 
-PARTS = 16
+MAX_PARTS = 16
 """Parts in the form of one picture, at most: a form of a thousand fields is no upload."""
 
-BATCH_PICTURES = 256
+MAX_BATCH_PICTURES = 256
 """Pictures in one request, at most."""
 
-FIELD = 16 * 2**10
+MAX_FIELD_BYTES = 16 * 2**10
 """Bytes of a field that is no picture, at most."""
 
 
@@ -36,7 +36,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RequestHead:
     """What is known of a request before its body. headers: names in lower case."""
 
     headers: Mapping[bytes, bytes]
@@ -54,7 +54,7 @@ class Head:
         return names[0] if names else None
 
 
-async def read_form(head: Head, receive: Receive, share: Share) -> Form:
+async def read_form(head: RequestHead, receive: Receive, share: Reservation) -> Form:
     """A multipart form with `image` and optionally `model`, or a bare picture with ?model=.
 
     share: takes the body's bytes. Raises Malformed, TooLarge, Overloaded or ClientGone.
@@ -63,7 +63,7 @@ async def read_form(head: Head, receive: Receive, share: Share) -> Form:
     content_type, options = head.content_type
     body = _body(receive, share)
     if content_type == b"multipart/form-data":
-        reader = FormReader(options.get(b"boundary", b""), PARTS, share.limit)
+        reader = FormReader(options.get(b"boundary", b""), MAX_PARTS, share.limit)
         named: dict[str, bytes] = {}
         async for chunk in body:
             for part in reader.feed(chunk):
@@ -86,7 +86,7 @@ async def read_form(head: Head, receive: Receive, share: Share) -> Form:
 
 
 async def read_pictures(
-    head: Head, receive: Receive, share: Share, picture_bytes: int
+    head: RequestHead, receive: Receive, share: Reservation, picture_bytes: int
 ) -> AsyncIterator[Form]:
     """The pictures of a multipart form with `images` repeated, each as soon as all of it is here.
 
@@ -101,7 +101,7 @@ async def read_pictures(
             "Send the pictures as the field `images`, repeated, of a multipart/form-data form"
             " (curl -F images=@one.jpg -F images=@two.jpg)."
         )
-    reader = FormReader(options.get(b"boundary", b""), BATCH_PICTURES + PARTS, picture_bytes)
+    reader = FormReader(options.get(b"boundary", b""), MAX_BATCH_PICTURES + MAX_PARTS, picture_bytes)
     model, count = head.model, 0
     async for chunk in _body(receive, share):
         for part in reader.feed(chunk):
@@ -111,8 +111,8 @@ async def read_pictures(
                 model = _text(part.content) or model
             elif part.name == "images":
                 count += 1
-                if count > BATCH_PICTURES:
-                    raise TooLarge(f"One request takes at most {BATCH_PICTURES} pictures; send several.")
+                if count > MAX_BATCH_PICTURES:
+                    raise TooLarge(f"One request takes at most {MAX_BATCH_PICTURES} pictures; send several.")
                 yield Form(part.content, model)
     reader.close()
     if not count:
@@ -122,20 +122,20 @@ async def read_pictures(
         )
 
 
-async def read_body(head: Head, receive: Receive, share: Share) -> bytes:
+async def read_body(head: RequestHead, receive: Receive, share: Reservation) -> bytes:
     """All of a small body, whatever it is. Raises TooLarge, Overloaded or ClientGone."""
     _bound(head, share)
     return b"".join([chunk async for chunk in _body(receive, share)])
 
 
-def _bound(head: Head, share: Share) -> None:
+def _bound(head: RequestHead, share: Reservation) -> None:
     """Refuses a body by its declared length, before any of it has to travel."""
     declared = head.headers.get(b"content-length", b"")
     if declared.isdigit():
         share.check(int(declared))
 
 
-async def _body(receive: Receive, share: Share) -> AsyncIterator[bytes]:
+async def _body(receive: Receive, share: Reservation) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -154,8 +154,10 @@ def _text(value: bytes | None) -> str | None:
     """
     if value is None:
         return None
-    if len(value) > FIELD:
-        raise Malformed(f"A field that is no picture has at most {FIELD:,} bytes; name a model there.")
+    if len(value) > MAX_FIELD_BYTES:
+        raise Malformed(
+            f"A field that is no picture has at most {MAX_FIELD_BYTES:,} bytes; name a model there."
+        )
     text = value.decode("utf-8", "replace").strip()
     if text.startswith('"') or text == "null":
         try:

@@ -16,16 +16,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.errors import problem_response
-from service.monitoring import metrics
-from service.monitoring import request_context as request
+from service.monitoring import metrics, request_context
 
-HEAD_BYTES = 64 * 2**10
+MAX_HEAD_BYTES = 64 * 2**10
 """Bytes of a request line with its headers, or of one name, value or chunk extension that never ends."""
 
 RESERVED_FILES = 200
 """Open files that are no connections: libraries, model files while they are tried, logs."""
 
-LINGER = 1.0
+LINGER_S = 1.0
 """Seconds that an idle connection stays open when the service ends, for a request that is on its way."""
 
 log = logging.getLogger(__name__)
@@ -69,33 +68,39 @@ class Connection(HttpToolsProtocol):
         self.logger = log  # silent about what strangers do (service/monitoring/logging.py)
         self._waited = 0.0
         self._expects = "head"  # or body, or nothing
-        self._head = self._unheard = 0
-        self._deaf = False
+        self._head = self._unparsed_bytes = 0
+        self._discarding = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.opened.add(self)
         if len(self.opened) > self.limits.connections:
-            self._end(503, "full", "All connections are taken; try again in a second.", {"Retry-After": "1"})
+            self._reject(
+                503, "full", "All connections are taken; try again in a second.", {"Retry-After": "1"}
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.opened.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf or self.transport.is_closing():
+        if self._discarding or self.transport.is_closing():
             return
-        self._unheard += len(data)
+        self._unparsed_bytes += len(data)
         super().data_received(data)
-        if self._unheard > HEAD_BYTES and not self.transport.is_closing():
-            self._end_head()
+        if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._reject_head()
 
     def send_400_response(self, msg: str) -> None:
         error = sys.exception()
         if error is not None and isinstance(error.__context__, MemoryError):  # in what the parser calls
-            self._end(503, "memory", "The server is out of memory; try again shortly.", {"Retry-After": "1"})
+            self._reject(
+                503, "memory", "The server is out of memory; try again shortly.", {"Retry-After": "1"}
+            )
             return
-        self._end(400, "malformed", "This is not HTTP/1.1 as RFC 9112 has it; let an HTTP client write it.")
+        self._reject(
+            400, "malformed", "This is not HTTP/1.1 as RFC 9112 has it; let an HTTP client write it."
+        )
 
     # What the parser calls.
 
@@ -105,15 +110,15 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come here too. Raising is how a parser is stopped: as if it were malformed.
-        self._unheard = 0
+        self._unparsed_bytes = 0
         self._head += len(name) + len(value) + 4
-        if self._head > HEAD_BYTES:
-            self._end_head()
+        if self._head > MAX_HEAD_BYTES:
+            self._reject_head()
             return
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._unheard = 0
+        self._unparsed_bytes = 0
         if self.transport.is_closing():
             return
         self._expects, self._waited = "body", 0.0
@@ -122,25 +127,25 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        self._unheard = 0
+        self._unparsed_bytes = 0
         if not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._unheard = 0
+        self._unparsed_bytes = 0
         self._expects = ""
         if not self.transport.is_closing():
             super().on_message_complete()
 
     # What the service calls.
 
-    def waited(self, seconds: float) -> None:
+    def tick(self, seconds: float) -> None:
         """So much time has passed: ends the connection where its client had too much of it."""
         if not self._expects or self.flow.read_paused:
             return
         self._waited += seconds
         if self._waited > (self.limits.head if self._expects == "head" else self.limits.body):
-            self._end(
+            self._reject(
                 408, "slow", f"The {self._expects} of the request took too long to arrive; send it again."
             )
 
@@ -149,7 +154,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self.loop.call_later(LINGER, self._close_if_idle)
+            self.loop.call_later(LINGER_S, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
@@ -157,19 +162,21 @@ class Connection(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
-    def _end_head(self) -> None:
-        self._end(431, "head", f"The head of a request has at most {HEAD_BYTES:,} bytes; send fewer headers.")
+    def _reject_head(self) -> None:
+        self._reject(
+            431, "head", f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes; send fewer headers."
+        )
 
-    def _end(self, status: int, reason: str, detail: str, headers: dict[str, str] | None = None) -> None:
+    def _reject(self, status: int, reason: str, detail: str, headers: dict[str, str] | None = None) -> None:
         """Say why and close; behind an answer that is still owed, read no more and close after that."""
         metrics.CONNECTIONS_ENDED.labels(reason).inc()
         cycle, inside = self.cycle, self._expects == "body"
         if cycle is not None and not cycle.response_complete and not inside:
-            cycle.keep_alive, self._expects, self._deaf = False, "", True
+            cycle.keep_alive, self._expects, self._discarding = False, "", True
             return
         if cycle is None or not (inside and cycle.response_started):
             title = STATUS_LINE[status].split(b" ", 2)[2].strip().decode()
-            answer = problem_response(status, title, detail, request.begin(), headers)
+            answer = problem_response(status, title, detail, request_context.start_request(), headers)
             lines = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
             self.transport.write(
                 b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", answer.body])

@@ -13,7 +13,7 @@ class ClientGone(Exception):
     """The client hung up before it was answered."""
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of `work`, which is cancelled when the client hangs up; ClientGone is raised then.
 
     receive: of a request whose body was read to its end.

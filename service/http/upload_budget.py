@@ -5,24 +5,24 @@ from types import TracebackType
 from service.errors import Overloaded, TooLarge
 
 
-class Room:
+class UploadBudget:
     """limit: bytes, of bodies that are arriving and of those whose pictures are being answered."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
 
-    def share(self, limit: int) -> "Share":
+    def reserve(self, limit: int) -> "Reservation":
         """What one request may take of it; given back when the `with` block ends."""
-        return Share(self, limit)
+        return Reservation(self, limit)
 
 
-class Share:
+class Reservation:
     """The bytes that one request holds. limit: of its body."""
 
     __slots__ = ("_room", "limit", "used")
 
-    def __init__(self, room: Room, limit: int) -> None:
+    def __init__(self, room: UploadBudget, limit: int) -> None:
         self._room = room
         self.limit = limit
         self.used = 0
@@ -40,7 +40,7 @@ class Share:
         if self._room.used + count > self._room.limit:
             raise Overloaded("There is no memory left for more uploads just now; try again in a second.")
 
-    def __enter__(self) -> "Share":
+    def __enter__(self) -> "Reservation":
         return self
 
     def __exit__(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SLOWEST_CHANGE = 0.01
+MIN_PACE_WEIGHT = 0.01
 """Weight of one picture in the measured pace, once there have been a hundred."""
 
 
@@ -62,7 +62,7 @@ class Admission:
     def _measure(self) -> None:
         now = time.perf_counter()
         self._answered += 1
-        weight = max(1 / self._answered, SLOWEST_CHANGE)
+        weight = max(1 / self._answered, MIN_PACE_WEIGHT)
         self.pace += weight * (now - self._since - self.pace)
         self._since = now
 

@@ -25,7 +25,7 @@ class BatchTimeout(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Served(Generic[Answer]):
+class Completed(Generic[Answer]):
     """An answer and what it took: seconds in the queue, seconds of its batch, items in that batch."""
 
     answer: Answer
@@ -35,16 +35,16 @@ class Served(Generic[Answer]):
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting(Generic[Item, Answer]):
+class QueuedItem(Generic[Item, Answer]):
     """since, deadline: seconds of time.perf_counter()."""
 
     item: Item
-    future: asyncio.Future[Served[Answer]]
+    future: asyncio.Future[Completed[Answer]]
     since: float
     deadline: float
 
     @property
-    def wanted(self) -> bool:
+    def is_live(self) -> bool:
         """False once its client has gone, or its deadline: who waits for it is told."""
         if self.future.done():
             return False
@@ -56,11 +56,11 @@ class Waiting(Generic[Item, Answer]):
 
 
 @dataclass(slots=True)
-class Running(Generic[Item, Answer]):
+class RunningBatch(Generic[Item, Answer]):
     """A batch, since `started`. timer: when patience with it ends. replaced: another runs in its place."""
 
     place: Executor
-    batch: list[Waiting[Item, Answer]]
+    batch: list[QueuedItem[Item, Answer]]
     started: float
     replaced: bool = False
     timer: asyncio.TimerHandle = field(init=False)
@@ -91,22 +91,22 @@ class BatchQueue(Generic[Item, Answer]):
         self._limit = limit
         self._free = [new_place() for _ in range(in_flight)]
         self._spare = spare
-        self._waiting: deque[Waiting[Item, Answer]] = deque()
+        self._waiting: deque[QueuedItem[Item, Answer]] = deque()
         self._will_start = self._closed = False
 
     def __len__(self) -> int:
         """Items that wait; those in a running batch do not count."""
         return len(self._waiting)
 
-    async def submit(self, item: Item, deadline: float) -> Served[Answer]:
+    async def submit(self, item: Item, deadline: float) -> Completed[Answer]:
         """Wait for the item's turn and its answer.
 
         deadline: in seconds of time.perf_counter(); a batch that started before it is waited for.
         Raises QueueTimeout, BatchTimeout, or what `run` raised for the item or its batch.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Served[Answer]] = loop.create_future()
-        self._waiting.append(Waiting(item, future, time.perf_counter(), deadline))
+        future: asyncio.Future[Completed[Answer]] = loop.create_future()
+        self._waiting.append(QueuedItem(item, future, time.perf_counter(), deadline))
         if self._free and not self._will_start:
             # At the end of this turn of the event loop: what arrives within it shares the batch.
             self._will_start = True
@@ -124,18 +124,18 @@ class BatchQueue(Generic[Item, Answer]):
         while self._free and (batch := self._next_batch()):
             self._begin(self._free.pop(), batch)
 
-    def _next_batch(self) -> list[Waiting[Item, Answer]]:
+    def _next_batch(self) -> list[QueuedItem[Item, Answer]]:
         """The oldest waiting items that somebody still wants."""
-        batch: list[Waiting[Item, Answer]] = []
+        batch: list[QueuedItem[Item, Answer]] = []
         while self._waiting and len(batch) < self._max_batch_size:
             waiting = self._waiting.popleft()
-            if waiting.wanted:
+            if waiting.is_live:
                 batch.append(waiting)
         return batch
 
-    def _begin(self, place: Executor, batch: list[Waiting[Item, Answer]]) -> None:
+    def _begin(self, place: Executor, batch: list[QueuedItem[Item, Answer]]) -> None:
         loop = asyncio.get_running_loop()
-        running = Running(place, batch, time.perf_counter())
+        running = RunningBatch(place, batch, time.perf_counter())
         running.timer = loop.call_later(self._limit, self._give_up, running)
         try:
             future = place.submit(self._answers, [waiting.item for waiting in batch])
@@ -154,7 +154,7 @@ class BatchQueue(Generic[Item, Answer]):
             )
         return answers
 
-    def _give_up(self, running: Running[Item, Answer]) -> None:
+    def _give_up(self, running: RunningBatch[Item, Answer]) -> None:
         """A thread cannot be stopped; its place can be given to another."""
         for waiting in running.batch:
             if not waiting.future.done():
@@ -165,7 +165,7 @@ class BatchQueue(Generic[Item, Answer]):
             running.replaced = True
             self._start()
 
-    def _end(self, running: Running[Item, Answer], done: Future[Sequence[Answer | Exception]]) -> None:
+    def _end(self, running: RunningBatch[Item, Answer], done: Future[Sequence[Answer | Exception]]) -> None:
         running.timer.cancel()
         if running.replaced:
             self._spare += 1
@@ -183,5 +183,5 @@ class BatchQueue(Generic[Item, Answer]):
             if isinstance(answer, BaseException):
                 waiting.future.set_exception(answer)
             else:
-                waiting.future.set_result(Served(answer, started - waiting.since, ran, len(batch)))
+                waiting.future.set_result(Completed(answer, started - waiting.since, ran, len(batch)))
         self._start()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from service.inference.batch_queue import Served, Waiting
+from service.inference.batch_queue import Completed, QueuedItem
 
 Result = TypeVar("Result")
 
@@ -31,24 +31,24 @@ little enough that no small picture waits behind a large one in the same chunk."
 class Lane(Generic[Result]):
     """One model's place in the pool. Its items are bytes; `work` is called on each, in a thread."""
 
-    def __init__(self, pool: "FairPool", work: Callable[[bytes], Result]) -> None:
-        self.waiting: deque[Waiting[bytes, Result]] = deque()
+    def __init__(self, pool: "DecodePool", work: Callable[[bytes], Result]) -> None:
+        self.waiting: deque[QueuedItem[bytes, Result]] = deque()
         self.used = 0.0
         """Thread seconds, measured; raised when the lane was idle."""
         self.work = work
         self._pool = pool
 
-    async def run(self, item: bytes, deadline: float) -> Served[Result]:
+    async def run(self, item: bytes, deadline: float) -> Completed[Result]:
         """Wait for the item's turn and its result.
 
         deadline: in seconds of time.perf_counter(); an item that waits longer is dropped.
         Raises QueueTimeout, or what `work` raised for the item.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Served[Result]] = loop.create_future()
+        future: asyncio.Future[Completed[Result]] = loop.create_future()
         if not self.waiting:
             self._pool.wake(self)
-        self.waiting.append(Waiting(item, future, time.perf_counter(), deadline))
+        self.waiting.append(QueuedItem(item, future, time.perf_counter(), deadline))
         self._pool.dispatch_soon()
         return await future
 
@@ -61,21 +61,21 @@ class Lane(Generic[Result]):
         """Whether the item whose turn is next is."""
         return len(self.waiting[0].item) <= SMALL
 
-    def next_chunk(self, share: int) -> list[Waiting[bytes, Result]]:
+    def next_chunk(self, share: int) -> list[QueuedItem[bytes, Result]]:
         """Up to `share` of the oldest items that somebody still wants, bounded by CHUNK_*."""
-        chunk: list[Waiting[bytes, Result]] = []
+        chunk: list[QueuedItem[bytes, Result]] = []
         size = 0
         while self.waiting and len(chunk) < min(share, CHUNK_ITEMS):
             size += len(self.waiting[0].item)
             if chunk and size > CHUNK_BYTES:
                 break
             waiting = self.waiting.popleft()
-            if waiting.wanted:
+            if waiting.is_live:
                 chunk.append(waiting)
         return chunk
 
 
-class FairPool:
+class DecodePool:
     """Threads and the lanes that share them. Lives on one event loop.
 
     Small items take all threads but one, where there are more: on two cores one thread decodes a tenth more
@@ -131,7 +131,7 @@ class FairPool:
         if small:
             self._free_for_small += change
 
-    def _begin(self, lane: Lane[object], chunk: list[Waiting[bytes, object]], small: bool) -> None:
+    def _begin(self, lane: Lane[object], chunk: list[QueuedItem[bytes, object]], small: bool) -> None:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:
@@ -147,7 +147,7 @@ class FairPool:
     def _end(
         self,
         lane: Lane[object],
-        chunk: list[Waiting[bytes, object]],
+        chunk: list[QueuedItem[bytes, object]],
         small: bool,
         started: float,
         done: Future[list[object]],
@@ -161,7 +161,7 @@ class FairPool:
             if isinstance(result, Exception):
                 waiting.future.set_exception(result)
             else:
-                waiting.future.set_result(Served(result, started - waiting.since, ran, len(chunk)))
+                waiting.future.set_result(Completed(result, started - waiting.since, ran, len(chunk)))
         self._dispatch()
 
 
@@ -172,12 +172,12 @@ def _results(work: Callable[[bytes], object], items: list[bytes]) -> list[object
         try:
             results.append(work(item))
         except Exception as error:
-            _let_go(error)
+            _clear_frames(error)
             results.append(error)
     return results
 
 
-def _let_go(error: BaseException | None) -> None:
+def _clear_frames(error: BaseException | None) -> None:
     """Of the picture that the frames of an error hold: it would stay in memory for as long as the error."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

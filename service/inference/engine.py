@@ -12,33 +12,33 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from models.card import Answers, ClassifierCard, RegressorCard
+from models.card import ClassifierCard, Outputs, RegressorCard
 from models.image.decode import PictureError, open_picture
 from models.image.views import Pixels
 from models.model import Model
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.inference.admission import Admission, Refused
 from service.inference.batch_queue import BatchQueue, BatchTimeout, QueueTimeout
-from service.inference.decode_pool import FairPool
+from service.inference.decode_pool import DecodePool
 from service.inference.session import Device, batch_size, batches_in_flight
 from service.inference.watchdog import Watchdog
-from service.monitoring import request_context as request
+from service.monitoring import request_context
 from service.monitoring.drift import Drift
 from service.monitoring.metrics import ModelMetrics
 from service.settings import Settings
 
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
-SPARE = 4
+MAX_HUNG_BATCHES = 4
 """Batches of one model that may hang before no other runs in their place."""
 
-NO_MEMORY = "Failed to allocate memory"
+OUT_OF_MEMORY_MESSAGE = "Failed to allocate memory"
 """How onnxruntime's allocators say so; it has no exception of its own for it."""
 
-DRAINED_EVERY = 0.05
+DRAIN_POLL_S = 0.05
 """Seconds between two looks at whether an engine that is to be closed is still at work."""
 
-WHY_REFUSED = {
+REFUSAL_DETAILS = {
     "full": "{} has all the work it can take; try again in {} s.",
     "late": "{} could not answer in time; try again in {} s.",
 }
@@ -61,7 +61,9 @@ class Engine(Generic[CardT]):
     """Answers pictures with one model. Decoding runs in the pool that all models share, the model in
     threads of its own."""
 
-    def __init__(self, card: CardT, model: Model, pool: FairPool, settings: Settings, device: Device) -> None:
+    def __init__(
+        self, card: CardT, model: Model, pool: DecodePool, settings: Settings, device: Device
+    ) -> None:
         self.card: CardT = card
         self.sha256, self.stamp = model.sha256, model.stamp
         self._model = model
@@ -69,13 +71,13 @@ class Engine(Generic[CardT]):
         self._deadline = settings.deadline_ms / 1000
         self.admission = Admission(settings.queue_limit, self._deadline)
         self._lane = pool.lane(self._prepare)
-        self._queue: BatchQueue[Pixels, Answers] = BatchQueue(
+        self._queue: BatchQueue[Pixels, Outputs] = BatchQueue(
             self._run,
             lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
             batch_size(card.view.shape, settings.max_batch_size, device),
             batches_in_flight(device),
             settings.batch_seconds,
-            SPARE,
+            MAX_HUNG_BATCHES,
         )
         self._metrics = ModelMetrics(card.name)
         self._golden = card.golden.unpack()[0]
@@ -84,7 +86,7 @@ class Engine(Generic[CardT]):
         self._holders = 0
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def pin(self) -> Iterator[None]:
         """For who answers several pictures with this engine: it stays open in between."""
         self._holders += 1
         try:
@@ -98,7 +100,7 @@ class Engine(Generic[CardT]):
         Only for an engine that nobody can find any more.
         """
         while self.admission.under_way or self._holders:
-            await asyncio.sleep(DRAINED_EVERY)
+            await asyncio.sleep(DRAIN_POLL_S)
         self.watchdog.close()
         self._lane.close()
         self._queue.close()
@@ -112,7 +114,7 @@ class Engine(Generic[CardT]):
             page.save(data := io.BytesIO(), kind)
             self._prepare(data.getvalue())
 
-    async def answer(self, data: bytes) -> Answers:
+    async def answer(self, data: bytes) -> Outputs:
         """The model's outputs for one picture. data: the bytes of one image file.
 
         Raises UnsupportedPicture, BrokenPicture, TooLarge, Overloaded or DeadlinePassed.
@@ -124,7 +126,7 @@ class Engine(Generic[CardT]):
             except Refused as refused:
                 reason, seconds = str(refused), refused.retry_after
                 outcome.refused(reason)
-                detail = WHY_REFUSED[reason].format(self.card.name, seconds)
+                detail = REFUSAL_DETAILS[reason].format(self.card.name, seconds)
                 raise Overloaded(detail, seconds) from None
             except PictureError as error:
                 outcome.name = "bad picture"
@@ -139,7 +141,7 @@ class Engine(Generic[CardT]):
             self.drift.observe(answer)
         return answer
 
-    async def _answer(self, data: bytes) -> Answers:
+    async def _answer(self, data: bytes) -> Outputs:
         deadline = time.perf_counter() + self._deadline
         opened = await self._lane.run(data, deadline)
         try:
@@ -159,7 +161,7 @@ class Engine(Generic[CardT]):
             "infer": served.ran,
         }
         self._metrics.observe(stages)
-        request.record(stages)
+        request_context.record(stages)
         return served.answer
 
     def _prepare(self, data: bytes) -> _Prepared:
@@ -173,15 +175,15 @@ class Engine(Generic[CardT]):
         """Ask the model about a golden picture. Raises where it does not answer."""
         await self._queue.submit(self._golden, time.perf_counter() + self._deadline)
 
-    def _run(self, batch: Sequence[Pixels]) -> list[Answers | Exception]:
+    def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
         self._metrics.batch(len(batch))
         try:
             outputs = self._model(np.stack(batch))
         except Exception as error:
-            if NO_MEMORY in str(error):
+            if OUT_OF_MEMORY_MESSAGE in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        answers: list[Answers | Exception] = [
+        answers: list[Outputs | Exception] = [
             {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
         ]
         if not all(np.isfinite(values).all() for values in outputs.values()):

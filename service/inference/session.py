@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from models.card import Answers
+from models.card import Outputs
 from models.image.views import Pixels
-from models.model import CPU, Model, Providers, ZooError, open_file, read
+from models.model import CPU, Model, Providers, ZooError, open_model_file, read_model_file
 from models.onnx_file.file import OnnxFile
 from service.settings import Settings
 
@@ -30,7 +30,7 @@ CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
 }
 
-BATCH_VALUES = {"cpu": 160_000, "cuda": 1_500_000}
+MAX_BATCH_VALUES = {"cpu": 160_000, "cuda": 1_500_000}
 """Values (pixels times channels) in one batch: a batch of 64 photos would take a gigabyte of activations. On
 a CPU photos are no faster together than one by one, and each takes 8 MB (docs/log.md)."""
 
@@ -63,14 +63,14 @@ def choose_device(wanted: str) -> Device:
     return Device("cpu", (CPU,), reason)
 
 
-class FixedSizes(Model):
+class BucketedModel(Model):
     """A model that only ever sees batches of a few sizes: 1, 2, 4 and so on.
 
     On CUDA the first run of a size chooses kernels and takes memory, ten times as long as the others.
     Pixels go over the bus as uint8, from memory that is bound once per run together with the outputs.
     """
 
-    def __call__(self, pixels: Pixels) -> Answers:
+    def __call__(self, pixels: Pixels) -> Outputs:
         count = len(pixels)
         size = 1 << (count - 1).bit_length()
         if size > count:
@@ -99,7 +99,7 @@ def batches_in_flight(device: Device) -> int:
 def batch_size(shape: tuple[int, int, int], limit: int, device: Device) -> int:
     """Pictures of this shape in one batch: at most limit, fewer where they are large, at least one."""
     height, width, channels = shape
-    return max(min(limit, BATCH_VALUES[device.name] // (height * width * channels)), 1)
+    return max(min(limit, MAX_BATCH_VALUES[device.name] // (height * width * channels)), 1)
 
 
 Refuse = Callable[[Path, ZooError], None]
@@ -109,7 +109,7 @@ def _raise(path: Path, error: ZooError) -> None:
     raise error
 
 
-def open_sessions(
+def open_models(
     paths: Sequence[Path], settings: Settings, refuse: Refuse = _raise
 ) -> tuple[Device, list[Model]]:
     """Open, verify and warm up model files on the device that the settings ask for.
@@ -131,20 +131,20 @@ def _opened(paths: Sequence[Path], device: Device, settings: Settings, refuse: R
     models: list[Model] = []
     for path in paths:
         try:
-            models.append(open_session(read(path), device, settings))
+            models.append(open_model_on(read_model_file(path), device, settings))
         except ZooError as error:
             refuse(path, error)
     return models
 
 
-def open_session(file: OnnxFile, device: Device, settings: Settings) -> Model:
+def open_model_on(file: OnnxFile, device: Device, settings: Settings) -> Model:
     """Open, verify and warm up one file that was read. Raises ZooError, or DeviceError where the session
     would run elsewhere."""
     options = ort.SessionOptions()
     # What goes wrong is raised as well, and logged by us: in one form, with the request it is about.
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    model = open_file(file, device.providers, options)
+    model = open_model_file(file, device.providers, options)
     if device.name == "cpu":
         _shrink(model)
         return model
@@ -152,7 +152,7 @@ def open_session(file: OnnxFile, device: Device, settings: Settings) -> Model:
     if used != CUDA:
         # onnxruntime falls back without a word where a CUDA library is missing.
         raise DeviceError(f"CUDA's libraries do not load: {file.path.name} would run on {used}")
-    fixed = FixedSizes(**vars(model))
+    fixed = BucketedModel(**vars(model))
     fixed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size, device))
     return fixed
 

@@ -14,10 +14,10 @@ from service.monitoring import metrics
 
 log = logging.getLogger(__name__)
 
-FAILURES = 3
+MAX_CONSECUTIVE_FAILURES = 3
 """Pictures in a row that a model fails on, until it is asked about a golden one."""
 
-AGAIN = 1.0
+PROBE_INTERVAL_S = 1.0
 """Seconds between two such questions."""
 
 
@@ -39,7 +39,7 @@ class Watchdog:
 
     def failed(self) -> None:
         self._failures += 1
-        if self._failures >= FAILURES and self._asking is None:
+        if self._failures >= MAX_CONSECUTIVE_FAILURES and self._asking is None:
             self._asking = asyncio.get_running_loop().create_task(self._ask_until_well())
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Watchdog:
                 self._healthy.set(0)
             else:
                 break
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(PROBE_INTERVAL_S)
         if self.reason:
             log.warning("%s answers again; ready.", self._model)
         self.reason = ""

@@ -10,19 +10,19 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.card import Answers, Card, ClassReference, PriceReference
-from service.monitoring.shared_counters import SharedCounts
+from models.card import Card, ClassReference, Outputs, PriceReference
+from service.monitoring.shared_counters import SharedCounters
 
 WINDOW = 1000
 """Answers that are remembered, at least; of each worker, where there are several."""
 
-ENOUGH = 20
+MIN_ANSWERS_PER_BIN = 20
 """Answers per bin below which there is no index: fewer, and chance alone would put it above 0.05."""
 
 FLOOR = 1e-4
 """What an empty bin counts as: the logarithm of nothing is no number."""
 
-Places = tuple[int, ...]
+Bins = tuple[int, ...]
 """Which counts an answer adds to."""
 
 FAMILIAR, UNFAMILIAR, FIRST_BIN = 0, 1, 2
@@ -30,7 +30,7 @@ FAMILIAR, UNFAMILIAR, FIRST_BIN = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Drifted:
+class DriftReport:
     """answers: how many the window holds. unfamiliar: their share that was; None of no answers. index: the
     population stability index of each facet; None where the answers are too few."""
 
@@ -49,14 +49,14 @@ class Drift:
         facets = _facets(card)
         bins = [len(shares) for shares in facets.values()]
         self._facets = facets
-        self._places = _places(card)
-        self._recent: list[Places] = [()] * max(WINDOW, ENOUGH * max(bins, default=0))
+        self._places = _binner(card)
+        self._recent: list[Bins] = [()] * max(WINDOW, MIN_ANSWERS_PER_BIN * max(bins, default=0))
         self._oldest = 0
         # Only what was counted against the same card can be summed.
         digest = hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16]
-        self._counts = SharedCounts(f"drift-{card.name}-{digest}", FIRST_BIN + sum(bins))
+        self._counts = SharedCounters(f"drift-{card.name}-{digest}", FIRST_BIN + sum(bins))
 
-    def observe(self, row: Answers) -> None:
+    def observe(self, row: Outputs) -> None:
         """Count an answer, forget the oldest. row: the model's outputs for one picture."""
         places = self._places(row)
         forgotten = self._recent[self._oldest]
@@ -68,7 +68,7 @@ class Drift:
         for place in forgotten:
             counts[place] -= 1
 
-    def report(self) -> Drifted:
+    def report(self) -> DriftReport:
         """Of this worker and all others of the same service."""
         counts = self._counts.total()
         answers = counts[FAMILIAR] + counts[UNFAMILIAR]
@@ -77,8 +77,10 @@ class Drift:
         for facet, shares in self._facets.items():
             bins = counts[start : start + len(shares)]
             start += len(shares)
-            index[facet] = stability_index(shares, bins) if answers >= ENOUGH * len(shares) else None
-        return Drifted(answers, counts[UNFAMILIAR] / answers if answers else None, index)
+            index[facet] = (
+                stability_index(shares, bins) if answers >= MIN_ANSWERS_PER_BIN * len(shares) else None
+            )
+        return DriftReport(answers, counts[UNFAMILIAR] / answers if answers else None, index)
 
 
 def stability_index(expected: Sequence[float], counts: Sequence[int]) -> float:
@@ -109,13 +111,13 @@ def _facets(card: Card) -> dict[str, Sequence[float]]:
             return {"answer": usual.prices.shares, "familiarity": usual.familiarity.shares}
 
 
-def _places(card: Card) -> Callable[[Answers], Places]:
+def _binner(card: Card) -> Callable[[Outputs], Bins]:
     """Where an answer counts. Plain Python: NumPy's functions cost more than all of this on one row."""
     threshold = card.familiarity_threshold
     match card.reference:
         case None:
 
-            def places(row: Answers) -> Places:
+            def places(row: Outputs) -> Bins:
                 return (FAMILIAR if row["familiarity"].item() >= threshold else UNFAMILIAR,)
 
         case ClassReference() as usual:
@@ -123,7 +125,7 @@ def _places(card: Card) -> Callable[[Answers], Places]:
             second = FIRST_BIN + len(usual.classes)
             third = second + len(usual.confidence.shares)
 
-            def places(row: Answers) -> Places:
+            def places(row: Outputs) -> Bins:
                 probabilities, familiarity = row["probabilities"].tolist(), row["familiarity"].item()
                 confidence = max(probabilities)
                 return (
@@ -137,7 +139,7 @@ def _places(card: Card) -> Callable[[Answers], Places]:
             prices, familiarities = usual.prices.edges, usual.familiarity.edges
             second = FIRST_BIN + len(usual.prices.shares)
 
-            def places(row: Answers) -> Places:
+            def places(row: Outputs) -> Bins:
                 familiarity = row["familiarity"].item()
                 return (
                     FAMILIAR if familiarity >= threshold else UNFAMILIAR,

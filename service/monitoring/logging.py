@@ -5,14 +5,14 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from service.monitoring import request_context as request
+from service.monitoring import request_context
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        request_id = request.known_id()
+        request_id = request_context.request_id_or_none()
         record.request = f" [{request_id}]" if request_id else ""
         return super().format(record)
 
@@ -25,7 +25,7 @@ class _JSONLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request_id := request.known_id():
+        if request_id := request_context.request_id_or_none():
             line["request_id"] = request_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from service.monitoring.drift import Drifted
+from service.monitoring.drift import DriftReport
 from service.monitoring.shared_counters import SHARED_FOLDER
 
 REGISTRY = CollectorRegistry()
@@ -104,7 +104,7 @@ class DriftSeries(Collector):
     """
 
     def __init__(self) -> None:
-        self.reports: Callable[[], Mapping[str, Drifted]] = dict
+        self.reports: Callable[[], Mapping[str, DriftReport]] = dict
 
     def collect(self) -> Iterable[Metric]:
         answers = GaugeMetricFamily(

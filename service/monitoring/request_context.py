@@ -18,7 +18,7 @@ _started: ContextVar[float] = ContextVar("started")
 _stages: ContextVar[dict[str, float]] = ContextVar("stages")
 
 
-def begin(given_id: str = "") -> str:
+def start_request(given_id: str = "") -> str:
     """Start a request. given_id: the client's own, kept where it is harmless to log and to echo."""
     request_id = given_id if given_id and _HARMLESS.fullmatch(given_id) else _new_id()
     _id.set(request_id)
@@ -33,12 +33,12 @@ def _new_id() -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
-def current_id() -> str:
+def request_id() -> str:
     """The id of the current request; a new one where the service is called from Python."""
-    return _id.get() or begin()
+    return _id.get() or start_request()
 
 
-def known_id() -> str:
+def request_id_or_none() -> str:
     """The id of the current request; empty outside of one."""
     return _id.get()
 
@@ -52,7 +52,7 @@ def record(stages: Mapping[str, float]) -> None:
 
 
 @contextmanager
-def picture() -> Iterator[Mapping[str, float]]:
+def picture_stages() -> Iterator[Mapping[str, float]]:
     """The seconds that stages of one picture take, apart from those of the request's other pictures."""
     stages: dict[str, float] = {}
     known = _stages.set(stages)

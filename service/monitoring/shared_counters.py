@@ -18,7 +18,7 @@ UNSIGNED: Literal["I"] = "I"
 """Four bytes, of which reading and writing are never seen half done."""
 
 
-class SharedCounts:
+class SharedCounters:
     """own: this process's counts, to add to and to take from. name: that of the file, the same in all
     workers that count the same."""
 

@@ -13,23 +13,23 @@ from typing import Any
 import cv2
 
 from models.card import ClassifierCard, RegressorCard
-from models.model import Model, ZooError, find
-from models.onnx_file.file import Stamp
-from service import malloc as memory
+from models.model import Model, ZooError, find_model_files
+from models.onnx_file.file import FileStamp
+from service import malloc
 from service.errors import UnknownModel
-from service.inference.decode_pool import FairPool
+from service.inference.decode_pool import DecodePool
 from service.inference.engine import CardT, Engine
-from service.inference.session import Device, open_sessions
+from service.inference.session import Device, open_models
 from service.monitoring import metrics
-from service.monitoring.drift import Drifted
-from service.repository.quarantine import Note, Notes
+from service.monitoring.drift import DriftReport
+from service.repository.quarantine import Quarantine, QuarantineEntry
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Served:
+class _Snapshot:
     """What is served at one moment, and who answers where no model is named."""
 
     engines: Mapping[str, Engine[Any]]
@@ -39,11 +39,11 @@ class _Served:
     default_regressor: str | None
 
     @staticmethod
-    def of(engines: Mapping[str, Engine[Any]], settings: Settings) -> "_Served":
+    def of(engines: Mapping[str, Engine[Any]], settings: Settings) -> "_Snapshot":
         ordered = dict(sorted(engines.items()))
         classifiers = {name: e for name, e in ordered.items() if isinstance(e.card, ClassifierCard)}
         regressors = {name: e for name, e in ordered.items() if isinstance(e.card, RegressorCard)}
-        return _Served(
+        return _Snapshot(
             ordered,
             classifiers,
             regressors,
@@ -58,12 +58,12 @@ class Catalog:
     notes: on files that are in the folder and are not served.
     """
 
-    def __init__(self, device: Device, settings: Settings, notes: Notes) -> None:
+    def __init__(self, device: Device, settings: Settings, notes: Quarantine) -> None:
         self.device = device
         self.notes = notes
         self._settings = settings
-        self._pool = FairPool(settings.decoders)
-        self._served = _Served.of({}, settings)
+        self._pool = DecodePool(settings.decoders)
+        self._served = _Snapshot.of({}, settings)
 
     @staticmethod
     def open(settings: Settings, strict: bool = True) -> "Catalog":
@@ -74,8 +74,8 @@ class Catalog:
         """
         # The decoders are the parallelism; OpenCV's own threads would fight them for the cores.
         cv2.setNumThreads(1)
-        notes = Notes.of_this_service()
-        paths = find(settings.models_dir)
+        notes = Quarantine.of_this_service()
+        paths = find_model_files(settings.models_dir)
         if strict:
             notes.clear()
         else:
@@ -86,9 +86,9 @@ class Catalog:
                 raise error
             log.error("The file of %s is refused: %s", path.stem, error)
             with contextlib.suppress(FileNotFoundError):  # it has gone since
-                notes.put(path.stem, Note(stamp=Stamp.of(path.stat()), reason=str(error)))
+                notes.put(path.stem, QuarantineEntry(stamp=FileStamp.of(path.stat()), reason=str(error)))
 
-        device, models = open_sessions(paths, settings, refuse)
+        device, models = open_models(paths, settings, refuse)
         if device.reason:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
@@ -125,9 +125,13 @@ class Catalog:
         return old
 
     def _serve(self, engines: Mapping[str, Engine[Any]]) -> None:
-        before, now = self._served, _Served.of(engines, self._settings)
-        _tell(self._settings.default_classifier, before.default_classifier, now.default_classifier)
-        _tell(self._settings.default_regressor, before.default_regressor, now.default_regressor)
+        before, now = self._served, _Snapshot.of(engines, self._settings)
+        _warn_default_missing(
+            self._settings.default_classifier, before.default_classifier, now.default_classifier
+        )
+        _warn_default_missing(
+            self._settings.default_regressor, before.default_regressor, now.default_regressor
+        )
         self._served = now
 
     def classifier(self, name: str | None) -> Engine[ClassifierCard]:
@@ -141,7 +145,7 @@ class Catalog:
         return _chosen("regressor", name, served.default_regressor, served.regressors)
 
     @property
-    def trouble(self) -> str:
+    def unready_reason(self) -> str:
         """Why a model does not answer any more; empty while all do."""
         return next((reason for engine in self.engines.values() if (reason := engine.watchdog.reason)), "")
 
@@ -163,7 +167,7 @@ class Catalog:
             for engine in engines
         ]
 
-    def drift(self) -> dict[str, Drifted]:
+    def drift(self) -> dict[str, DriftReport]:
         """How far each model's answers are from those that its card knows."""
         return {name: engine.drift.report() for name, engine in self.engines.items()}
 
@@ -178,7 +182,7 @@ def opened() -> Catalog:
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()
     gc.freeze()
-    memory.give_back()
+    malloc.trim()
     return catalog
 
 
@@ -187,7 +191,7 @@ def _default(wanted: str, engines: Mapping[str, object]) -> str | None:
     return wanted if wanted in engines else min(engines, default=None)
 
 
-def _tell(wanted: str, before: str | None, now: str | None) -> None:
+def _warn_default_missing(wanted: str, before: str | None, now: str | None) -> None:
     if now not in (before, wanted, None):
         log.warning("%s is not in the zoo; %s answers by default.", wanted, now)
 

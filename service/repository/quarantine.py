@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.onnx_file.file import Stamp
+from models.onnx_file.file import FileStamp
 from service.monitoring.shared_counters import SHARED_FOLDER
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SUFFIX = ".note"
 
 
-class Note(BaseModel):
+class QuarantineEntry(BaseModel):
     """About the file with this stamp; one that takes its place is another file.
 
     unloaded: nobody serves it, as somebody asked. Otherwise it was refused, and who serves what stood there
@@ -29,37 +29,37 @@ class Note(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stamp: Stamp
+    stamp: FileStamp
     reason: str
     unloaded: bool = False
 
 
-class Notes:
+class Quarantine:
     """By the name of the model. folder: None keeps them in this process."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._own: dict[str, Note] = {}
+        self._own: dict[str, QuarantineEntry] = {}
 
     @staticmethod
-    def of_this_service() -> "Notes":
+    def of_this_service() -> "Quarantine":
         folder = os.environ.get(SHARED_FOLDER)
-        return Notes(Path(folder) if folder else None)
+        return Quarantine(Path(folder) if folder else None)
 
-    def all(self) -> Mapping[str, Note]:
+    def all(self) -> Mapping[str, QuarantineEntry]:
         notes = self._own.copy()
         for file in self._folder.glob("*" + SUFFIX) if self._folder else ():
             # Another worker may be taking it away.
             with contextlib.suppress(OSError, ValidationError):
-                notes[file.name.removesuffix(SUFFIX)] = Note.model_validate_json(file.read_bytes())
+                notes[file.name.removesuffix(SUFFIX)] = QuarantineEntry.model_validate_json(file.read_bytes())
         return notes
 
     def on(self, path: Path) -> bool:
         """Whether there is one on the file that is at this path now."""
         note = self.all().get(path.stem)
-        return note is not None and path.exists() and note.stamp == Stamp.of(path.stat())
+        return note is not None and path.exists() and note.stamp == FileStamp.of(path.stat())
 
-    def put(self, name: str, note: Note) -> None:
+    def put(self, name: str, note: QuarantineEntry) -> None:
         self._own[name] = note
         if self._folder is None:
             return

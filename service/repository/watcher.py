@@ -15,25 +15,25 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from models.model import SUFFIX, Model, ZooError, read
-from models.onnx_file.file import Stamp
-from models.onnx_file.scan import shown
-from models.sandbox import try_out
-from service import malloc as memory
+from models.model import SUFFIX, Model, ZooError, read_model_file
+from models.onnx_file.file import FileStamp
+from models.onnx_file.scan import printable
+from models.sandbox import verify_in_subprocess
+from service import malloc
 from service.errors import ModelRefused, UnknownModel
 from service.inference.engine import Engine
-from service.inference.session import DeviceError, open_session
+from service.inference.session import DeviceError, open_model_on
 from service.monitoring import metrics
 from service.repository.catalog import Catalog
-from service.repository.quarantine import Note
+from service.repository.quarantine import QuarantineEntry
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0
+POLL_INTERVAL_S = 1.0
 """Seconds between two looks at the folder. What differs between them is still being written."""
 
-Files = Mapping[str, Stamp]
+Files = Mapping[str, FileStamp]
 """The model files of the folder, by the name of the model."""
 
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ class Entry(BaseModel):
     reason: str = ""
 
 
-class Repository:
+class ModelWatcher:
     """Keeps a catalog at what its folder holds. Lives on one event loop."""
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
@@ -79,14 +79,14 @@ class Repository:
 
     async def index(self) -> list[Entry]:
         """Every model that is served or has a file, by name, as this worker sees it."""
-        files, notes = await self._in_thread(self._look), await self._in_thread(self._notes.all)
+        files, notes = await self._in_thread(self._scan), await self._in_thread(self._notes.all)
         engines = self._catalog.engines
         return [
             self._entry(name, engines.get(name), _about(name, files.get(name), notes))
             for name in sorted({*files, *engines})
         ]
 
-    def _entry(self, name: str, engine: Engine[Any] | None, note: Note | None) -> Entry:
+    def _entry(self, name: str, engine: Engine[Any] | None, note: QuarantineEntry | None) -> Entry:
         reason = note.reason if note else ""
         if engine is not None:
             return Entry(name=name, version=engine.card.version, state="READY", reason=reason)
@@ -101,7 +101,7 @@ class Repository:
         go on with what they serve where it is not. Raises UnknownModel or ModelRefused.
         """
         async with self._changing:
-            stamp = (await self._in_thread(self._look)).get(name)
+            stamp = (await self._in_thread(self._scan)).get(name)
             if stamp is None:
                 raise UnknownModel(f"There is no file for the model {name[:64]!r} in the folder of models.")
             reason = await self._load(name, stamp)
@@ -115,11 +115,13 @@ class Repository:
         """
         async with self._changing:
             engine = self._catalog.engines.get(name)
-            stamp = (await self._in_thread(self._look)).get(name)
+            stamp = (await self._in_thread(self._scan)).get(name)
             if engine is None and stamp is None:
                 raise UnknownModel(f"There is no model {name[:64]!r} here.")
             if stamp is not None:
-                self._notes.put(name, Note(stamp=stamp, reason="unloaded by a call", unloaded=True))
+                self._notes.put(
+                    name, QuarantineEntry(stamp=stamp, reason="unloaded by a call", unloaded=True)
+                )
             if engine is not None:
                 self._remove(name, "unloaded by a call")
 
@@ -127,10 +129,10 @@ class Repository:
         before: Files | None = None
         while True:
             try:
-                now = await self._in_thread(self._look)
+                now = await self._in_thread(self._scan)
                 if before is not None:
                     async with self._changing:
-                        await self._follow(before, now)
+                        await self._reconcile(before, now)
                 before = now
             except OSError as error:
                 if before is not None:
@@ -138,9 +140,9 @@ class Repository:
                 before = None
             except Exception:
                 log.exception("a look at the folder of models failed")
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _follow(self, before: Files, now: Files) -> None:
+    async def _reconcile(self, before: Files, now: Files) -> None:
         """Do what the folder says, as far as two looks in a row agree."""
         notes = await self._in_thread(self._notes.all)
         for name in sorted({*now, *self._catalog.engines}):
@@ -160,21 +162,21 @@ class Repository:
         for name in notes.keys() - now.keys() - before.keys():
             self._notes.drop(name)
 
-    async def _load(self, name: str, stamp: Stamp) -> str:
+    async def _load(self, name: str, stamp: FileStamp) -> str:
         """Why the file was refused; empty where it is now served."""
         self._loading.add(name)
         engine: Engine[Any] | None = None
         try:
-            engine = self._catalog.engine(await self._opened(name))
+            engine = self._catalog.engine(await self._verify_and_open(name))
             await self._in_thread(engine.warm_up)
         # Whatever it is: the file is tried again when it changes or when somebody asks, not every second.
         except Exception as error:
             self._close(engine)
-            reason = shown(str(error)) or type(error).__name__
+            reason = printable(str(error)) or type(error).__name__
             expected = isinstance(error, ZooError | DeviceError)
-            log.error("The file of %s is refused: %s", shown(name), reason, exc_info=not expected)
+            log.error("The file of %s is refused: %s", printable(name), reason, exc_info=not expected)
             metrics.MODEL_CHANGES.labels("refused").inc()
-            self._notes.put(name, Note(stamp=stamp, reason=reason))
+            self._notes.put(name, QuarantineEntry(stamp=stamp, reason=reason))
             return reason
         finally:
             self._loading.discard(name)
@@ -185,14 +187,14 @@ class Repository:
         self._close(old)
         return ""
 
-    async def _opened(self, name: str) -> Model:
+    async def _verify_and_open(self, name: str) -> Model:
         """Tried, then opened: the same bytes. Raises ZooError, DeviceError or OSError."""
         path = self._settings.models_dir / f"{name}{SUFFIX}"
-        tried = await try_out(path)
-        file = await self._in_thread(lambda: read(path))
+        tried = await verify_in_subprocess(path)
+        file = await self._in_thread(lambda: read_model_file(path))
         if file.sha256 != tried:
             raise ZooError(f"{path.name} changed while it was verified.")
-        return await self._in_thread(lambda: open_session(file, self._catalog.device, self._settings))
+        return await self._in_thread(lambda: open_model_on(file, self._catalog.device, self._settings))
 
     def _remove(self, name: str, why: str) -> None:
         self._close(self._catalog.remove(name))
@@ -207,24 +209,26 @@ class Repository:
 
     async def _end(self, engine: Engine[Any]) -> None:
         await engine.close()
-        await self._in_thread(memory.give_back)
+        await self._in_thread(malloc.trim)
 
-    def _look(self) -> Files:
+    def _scan(self) -> Files:
         """Raises OSError where the folder cannot be read."""
-        files: dict[str, Stamp] = {}
+        files: dict[str, FileStamp] = {}
         with os.scandir(self._settings.models_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
                     # Taken away since the folder was listed, or a link to nothing.
                     with contextlib.suppress(FileNotFoundError):
-                        files[entry.name.removesuffix(SUFFIX)] = Stamp.of(entry.stat())
+                        files[entry.name.removesuffix(SUFFIX)] = FileStamp.of(entry.stat())
         return files
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _about(name: str, stamp: Stamp | None, notes: Mapping[str, Note]) -> Note | None:
+def _about(
+    name: str, stamp: FileStamp | None, notes: Mapping[str, QuarantineEntry]
+) -> QuarantineEntry | None:
     """The note on the file that is there now."""
     note = notes.get(name)
     return note if note is not None and note.stamp == stamp else None

@@ -4,7 +4,7 @@ from service.api.edge import Edge
 from service.http.connection import RESERVED_FILES, Connection, Limits, open_files
 from service.monitoring import logging as logs
 from service.monitoring.tracing import open_trace
-from service.server.lifespan import living
+from service.server.lifespan import lifespan
 from service.service import Glimpse
 from service.settings import Settings
 
@@ -17,4 +17,4 @@ def create() -> Edge:
     connections = min(settings.max_connections, open_files() - RESERVED_FILES)
     Connection.limits = Limits(max(connections, 1), settings.head_seconds, settings.body_seconds)
     app = Glimpse.to_asgi()  # type: ignore[attr-defined]  # a Service, not a class
-    return Edge(app, Glimpse, settings.log_requests, open_trace(), living(settings.drain_seconds))
+    return Edge(app, Glimpse, settings.log_requests, open_trace(), lifespan(settings.drain_seconds))

@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 
 
-class Loop(uvloop.Loop):
+class DrainingLoop(uvloop.Loop):
     async def create_server(  # type: ignore[override]  # uvicorn calls it in all of its ways
         self, protocol_factory: Callable[[], Any], **options: Any
     ) -> Any:

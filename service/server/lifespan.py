@@ -14,34 +14,34 @@ import threading
 from collections.abc import AsyncIterator
 from types import FrameType
 
-from service import malloc as memory
+from service import malloc
 from service.http.connection import Connection
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0
+SHUTDOWN_GRACE_S = 5.0
 """Seconds for threads to end, once the last request is answered."""
 
-TICK = 1.0
+SWEEP_INTERVAL_S = 1.0
 """Seconds between two looks at how long clients have kept us waiting."""
 
-GIVEN_BACK_EVERY = 30.0
+TRIM_INTERVAL_S = 30.0
 """Seconds between two times that freed memory goes back to the system: 2 to 13 ms in a thread, for 20 to
 40 MB after a flood of requests (docs/log.md)."""
 
 
 @contextlib.asynccontextmanager
-async def living(drain: float) -> AsyncIterator[None]:
+async def lifespan(drain: float) -> AsyncIterator[None]:
     """Entered when the server has its signal handlers and left when the last request is answered."""
     _drain_first(signal.SIGTERM, drain)
-    tasks = [asyncio.create_task(_sweep()), asyncio.create_task(_give_back())]
+    tasks = [asyncio.create_task(_sweep()), asyncio.create_task(_trim())]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         # A thread in which a model hangs would hold up the end for ever.
-        end = threading.Timer(PATIENCE, os._exit, (0,))
+        end = threading.Timer(SHUTDOWN_GRACE_S, os._exit, (0,))
         end.daemon = True
         end.start()
 
@@ -67,13 +67,13 @@ def _drain_first(signum: signal.Signals, drain: float) -> None:
 
 async def _sweep() -> None:
     while True:
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(SWEEP_INTERVAL_S)
         for connection in tuple(Connection.opened):
-            connection.waited(TICK)
+            connection.tick(SWEEP_INTERVAL_S)
 
 
-async def _give_back() -> None:
+async def _trim() -> None:
     while True:
-        await asyncio.sleep(GIVEN_BACK_EVERY)
+        await asyncio.sleep(TRIM_INTERVAL_S)
         with contextlib.suppress(RuntimeError):  # no thread can be started just now
-            await asyncio.to_thread(memory.give_back)
+            await asyncio.to_thread(malloc.trim)

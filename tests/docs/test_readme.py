@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from loadtests.server import REPO, SERVING
-from models.model import find, open_model
+from models.model import find_model_files, open_model
 from service.settings import Settings
 from training.export.model_card import zoo_table
 
@@ -57,7 +57,7 @@ def test_python_block_works(server):
 
 
 def test_table_of_the_zoo_is_true():
-    table = zoo_table([open_model(path).card for path in find()])
+    table = zoo_table([open_model(path).card for path in find_model_files()])
 
     assert table in README, f"put this into the README:\n{table}"
 

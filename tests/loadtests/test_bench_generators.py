@@ -5,7 +5,7 @@ import email.policy
 
 import pytest
 
-from loadtests.bench.load import payloads as bodies
+from loadtests.bench.load import payloads
 from loadtests.bench.load.generators import GeneratorError, parse_h2load, parse_wrk
 from loadtests.pictures import Upload
 
@@ -54,7 +54,7 @@ def test_forms_are_what_a_mail_parser_reads_in_them():
         Upload("a.png", b"\x89PNG\r\n--\x00", "image/png"),
         Upload("b.jpg", b"\xff\xd8", "image/jpeg"),
     ]
-    body = bodies.forms(pictures)
+    body = payloads.forms(pictures)
     head = f"Content-Type: {body.content_type}\r\n\r\n".encode()
     parts = list(email.message_from_bytes(head + body.content, policy=email.policy.HTTP).iter_parts())
 

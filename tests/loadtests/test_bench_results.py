@@ -4,16 +4,15 @@ import re
 
 import pytest
 
-from loadtests.bench.report import chart
-from loadtests.bench.report import markdown as document
+from loadtests.bench.report import chart, markdown
 from loadtests.bench.report.goals import judge, price_deviation
-from loadtests.bench.report.results import Case, Results, Sample
+from loadtests.bench.report.results import Results, Sample, Scenario
 from loadtests.bench.rounds import Plan
 
-DIGITS = Case("digits", "digits-cnn", 16)
+DIGITS = Scenario("digits", "digits-cnn", 16)
 
 
-def sample(server: str, case: Case, number: int = 0, **values: float) -> Sample:
+def sample(server: str, case: Scenario, number: int = 0, **values: float) -> Sample:
     return Sample(number, server, case, values)
 
 
@@ -43,7 +42,7 @@ def test_ratios_are_taken_within_rounds():
 @pytest.mark.parametrize(("ours", "met"), [(1300, True), (1299, False)])
 def test_a_goal_is_judged_by_the_worse_of_its_figures(ours, met):
     results = Results([
-        sample(server, Case("digits", "digits-cnn", count), requests_per_s=rate, p99_ms=10.0, failures=0)
+        sample(server, Scenario("digits", "digits-cnn", count), requests_per_s=rate, p99_ms=10.0, failures=0)
         for count in (1, 16, 64)
         for server, rate in (("glimpse", ours if count == 64 else 2000), ("fastapi", 1000))
     ])  # fmt: skip
@@ -56,7 +55,7 @@ def test_a_goal_is_judged_by_the_worse_of_its_figures(ours, met):
 
 
 def test_every_goal_of_an_overload_is_judged():
-    case = Case("overload", "digits-cnn")
+    case = Scenario("overload", "digits-cnn")
     values = {"capacity": 1000.0, "goodput": 960.0, "p99_ms": 800.0, "refused_p50_ms": 30.0, "others": 1}
     results = Results([sample("glimpse", case, **values)])
     verdicts = [v for v in judge(results, "digits-cnn", deadline_ms=1000) if v.work.startswith("open loop")]
@@ -67,7 +66,7 @@ def test_every_goal_of_an_overload_is_judged():
 def test_the_price_deviation_is_the_mean_over_photos():
     photos = (("a.jpg", 10_100), ("b.jpg", 9_800), ("c.jpg", 10_000))
     results = Results([
-        sample(server, Case("prices", photo), price=price)
+        sample(server, Scenario("prices", photo), price=price)
         for photo, ours in photos for server, price in (("glimpse", ours), ("fastapi", 10_000))
     ])  # fmt: skip
 
@@ -75,36 +74,36 @@ def test_the_price_deviation_is_the_mean_over_photos():
 
 
 def test_the_section_is_replaced_and_nothing_else():
-    older = f"# Benchmarks\n\nolder\n\n## Side by side\n\n{document.BEGIN}\nold\n{document.END}\n"
+    older = f"# Benchmarks\n\nolder\n\n## Side by side\n\n{markdown.BEGIN}\nold\n{markdown.END}\n"
     before = older + "\n## Models\n\nx\n"
 
-    after = document.rewrite(before, "new\n")
+    after = markdown.rewrite(before, "new\n")
 
     assert after == before.replace("\nold\n", "\nnew\n")
-    assert document.rewrite(after, "new") == after
+    assert markdown.rewrite(after, "new") == after
 
 
 def test_the_section_is_added_where_there_is_none():
-    after = document.rewrite("# Benchmarks\n\nolder\n", "new")
+    after = markdown.rewrite("# Benchmarks\n\nolder\n", "new")
 
     assert after.startswith("# Benchmarks\n\nolder\n\n## Side by side\n\n")
-    assert document.rewrite(after, "newer") == after.replace("\nnew\n", "\nnewer\n")
+    assert markdown.rewrite(after, "newer") == after.replace("\nnew\n", "\nnewer\n")
 
 
 def test_half_a_marker_is_an_error():
     with pytest.raises(ValueError, match="without its"):
-        document.rewrite(f"x\n{document.BEGIN}\n", "new")
+        markdown.rewrite(f"x\n{markdown.BEGIN}\n", "new")
 
 
 def test_the_section_has_a_line_for_each_server_and_its_goals(tmp_path):
     results = Results([
-        sample(server, Case("digits", "digits-cnn", connections), number, requests_per_s=rate, p50_ms=1.0,
+        sample(server, Scenario("digits", "digits-cnn", connections), number, requests_per_s=rate, p50_ms=1.0,
                p99_ms=2.0, failures=0)
         for number in range(3) for connections in (1, 16, 64)
         for server, rate in (("glimpse", 2000.0), ("fastapi", 1000.0))
     ])  # fmt: skip
-    run = document.Run("make bench", {"CPU": "one of them"}, plan())
-    written = document.section(results, judge(results, "digits-cnn", 1000), run)
+    run = markdown.Run("make bench", {"CPU": "one of them"}, plan())
+    written = markdown.section(results, judge(results, "digits-cnn", 1000), run)
     chart.draw(results, ["digits-cnn"], tmp_path / "bench.png")
 
     assert re.search(r"^\| FastAPI \| 1,000 .*\| 2\.00 \| 2\.00 \| 0 \|$", written, re.MULTILINE)

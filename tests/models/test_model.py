@@ -10,14 +10,14 @@ import onnx
 import pytest
 
 from models.card import METADATA_KEY, read_card
-from models.model import ZOO, ZooError, find, open_model
+from models.model import ZOO, ZooError, find_model_files, open_model
 from training.data import sources
-from training.data.synthetic.outliers import strangers
+from training.data.synthetic.outliers import draw_outliers
 from training.evaluation.evaluate import evaluate
 from training.export.drift_reference import reference
 from training.recipes import PUBLISHED
 
-ALL = [path.stem for path in find(ZOO)]
+ALL = [path.stem for path in find_model_files(ZOO)]
 
 
 def test_the_published_models_are_there():
@@ -71,7 +71,7 @@ def test_classifiers_reach_their_floor_on_the_whole_test_split(name, floor, data
     model = open_model(ZOO / f"{name}.onnx")
     trained_on = model.card.training.name
     splits = sources.load(trained_on, model.card.view, data)
-    strange = strangers(trained_on, model.card.view, 300, seed=3, root=data)
+    strange = draw_outliers(trained_on, model.card.view, 300, seed=3, root=data)
     found = evaluate(model, splits, strange)
     measured, usual = found.measured, model.card.reference
 

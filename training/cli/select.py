@@ -22,9 +22,9 @@ def recipes_of(names: list[str] | None, data: Path) -> list[Recipe]:
         return [RECIPES[name] for name in names]
     recipes = [RECIPES[name] for name in PUBLISHED]
     for recipe in recipes:
-        if not sources.at_hand(recipe.data, data):
+        if not sources.is_available(recipe.data, data):
             log.warning("%s: skipped, its data is not at hand in %s", recipe.name, data)
-    return [recipe for recipe in recipes if sources.at_hand(recipe.data, data)]
+    return [recipe for recipe in recipes if sources.is_available(recipe.data, data)]
 
 
 def load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
@@ -36,7 +36,7 @@ def models_of(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[
     """Each model with the data it was trained on; without names, those whose data is at hand."""
     for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
         model = open_model(zoo / f"{name}.onnx")
-        if not names and not sources.at_hand(model.card.training.name, data):
+        if not names and not sources.is_available(model.card.training.name, data):
             log.warning("%s: its data is not at hand", name)
             continue
         splits = sources.load(model.card.training.name, model.card.view, data)

@@ -7,9 +7,9 @@ from rich.table import Table
 from models.card import Card
 from training.evaluation.crossvalidate import HeldOut
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.online import Joined, PredictionLog
+from training.evaluation.online import FeedbackJoin, PredictionLog
 
-STATED = ("median_ape", "mae", "r2_log")
+REPORTED = ("median_ape", "mae", "r2_log")
 """The errors that cross-validation states of each kind of photo."""
 
 
@@ -40,12 +40,12 @@ def of_folds(title: str, held_out: HeldOut) -> Table:
     """Errors of each kind of photo, beside those of the constant."""
     table = Table("photos", "n", "metric", "model", "constant", title=title)
     for kind, (count, found, constant) in held_out.figures().items():
-        for metric in STATED:
+        for metric in REPORTED:
             table.add_row(kind, str(count), metric, f"{found[metric]:.4g}", f"{constant[metric]:.4g}")
     return table
 
 
-def of_live(log: PredictionLog, joined: Joined) -> Iterator[Table]:
+def of_live(log: PredictionLog, joined: FeedbackJoin) -> Iterator[Table]:
     """Each model's answers and errors in service, and what of the log could not be used."""
     for model in joined.models:
         live = Table("in service", "", title=f"{model.model}, version {model.version}")

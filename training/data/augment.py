@@ -47,7 +47,7 @@ def street(pictures: Tensor) -> Tensor:
     return (0.5 + contrast * (pictures - 0.5)).clamp(0, 1)
 
 
-def maps(pictures: Tensor) -> Tensor:
+def feature_cutout(pictures: Tensor) -> Tensor:
     """Maps of a trunk, of any range: mirrored, and half of them with a window blanked out.
 
     DeVries and Taylor (Cutout, 2017), on features instead of pixels.

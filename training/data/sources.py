@@ -23,7 +23,7 @@ def load(name: str, view: View, root: Path = DATA) -> Splits:
     return SOURCES[name](view, root)
 
 
-def at_hand(name: str, root: Path = DATA) -> bool:
+def is_available(name: str, root: Path = DATA) -> bool:
     """False for photos nobody has put there; everything else can be fetched or made."""
     return name != "cars" or bool(_tables(root))
 

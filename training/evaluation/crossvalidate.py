@@ -15,8 +15,8 @@ from training.data.price_table import ESTIMATES, in_hash_order
 from training.data.splits import Examples, Splits
 from training.evaluation.evaluate import errors
 from training.fitting.fit import fit, to_float
-from training.fitting.result import Fitted
-from training.fitting.transfer import VIEWS, described, fit_members
+from training.fitting.result import TrainingResult
+from training.fitting.transfer import VIEWS_PER_PHOTO, cache_features, fit_members
 from training.recipe import Recipe
 
 STOPPING = 0.05
@@ -66,12 +66,12 @@ def crossvalidate(
         rank = {group: place for place, group in enumerate(in_hash_order(names))}
         fold = np.array([rank[group] % folds for group in names])
     # Described once: the trunk is the same for all folds.
-    views = VIEWS if recipe.frozen_body else 1
+    views = VIEWS_PER_PHOTO if recipe.frozen_body else 1
     pool = replace(
         splits, train=everything, validation=everything[:1], calibration=everything[:1], test=everything[:1]
     )
     if recipe.frozen_body:
-        pool = described(recipe, pool)
+        pool = cache_features(recipe, pool)
     value, constant, ran = np.zeros(len(fold)), np.zeros(len(fold)), np.zeros(len(fold), bool)
     for number in only or range(folds):
         held = fold == number
@@ -90,14 +90,14 @@ def crossvalidate(
 
 
 @torch.no_grad()
-def prices(fitted: Fitted, part: Examples) -> npt.NDArray[np.float64]:
+def prices(fitted: TrainingResult, part: Examples) -> npt.NDArray[np.float64]:
     """The network's price of each picture, or of each map behind a trunk: float64 (N,)."""
     network, target = fitted.network, fitted.target
     assert target is not None
-    described = part.pixels.dtype != np.uint8
+    cache_features = part.pixels.dtype != np.uint8
     rows = []
     for batch in torch.from_numpy(part.pixels).split(64):
-        features = network.body[1](batch.float()) if described else network.features(to_float(batch))
+        features = network.body[1](batch.float()) if cache_features else network.features(to_float(batch))
         rows.append(network.scores(features)[:, 0].double().numpy())
     return np.exp(np.concatenate(rows) * target.std + target.mean)
 

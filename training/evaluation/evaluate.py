@@ -24,14 +24,14 @@ from torchmetrics.functional.classification import (
     multiclass_specificity,
 )
 
-from models.card import Answers, Measured
+from models.card import Measured, Outputs
 from models.model import Model
 from training.data.splits import Examples, Splits
 
 BATCH = 64
 
 
-def answers(model: Model, pixels: npt.NDArray[np.uint8]) -> Answers:
+def predict(model: Model, pixels: npt.NDArray[np.uint8]) -> Outputs:
     """The file's outputs for any number of pictures."""
     batches = [model(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -45,7 +45,7 @@ class Evaluation:
 
     measured: Measured
     test: Examples
-    outputs: Answers
+    outputs: Outputs
     refused: Mapping[str, float]
     confusion: npt.NDArray[np.int64] | None = None
 
@@ -60,16 +60,16 @@ class Evaluation:
 def evaluate(
     model: Model,
     splits: Splits,
-    strange: Mapping[str, npt.NDArray[np.uint8]],
-    own: tuple[str, Examples] | None = None,
+    outliers: Mapping[str, npt.NDArray[np.uint8]],
+    examples: tuple[str, Examples] | None = None,
 ) -> Evaluation:
     """Metrics on the test split, and those of the constant that suits the training split best.
 
-    strange: pixels of pictures that the model was not made for, by kind; it should know that they are.
-    own: a name and examples to measure on instead of the test split.
+    outliers: pixels of pictures that the model was not made for, by kind; it should know that they are.
+    examples: a name and examples to measure on instead of the test split.
     """
-    name, test = own or (f"{splits.name}, test split", splits.test)
-    outputs = answers(model, test.pixels)
+    name, test = examples or (f"{splits.name}, test split", splits.test)
+    outputs = predict(model, test.pixels)
     threshold = model.card.familiarity_threshold
     if model.card.task == "classification":
         confusion, values = classification(outputs, test)
@@ -82,15 +82,15 @@ def evaluate(
         baseline = errors(constant, test.targets.astype(np.float64))
     values["familiar"] = float((outputs["familiarity"] >= threshold).mean())
     refused = {
-        kind: float((answers(model, pixels)["familiarity"] < threshold).mean())
-        for kind, pixels in strange.items()
+        kind: float((predict(model, pixels)["familiarity"] < threshold).mean())
+        for kind, pixels in outliers.items()
     }
     values["strangers_refused"] = float(np.mean(list(refused.values())))
     measured = Measured(data=name, n=len(test), values=_round(values), baseline=_round(baseline))
     return Evaluation(measured, test, outputs, refused, confusion)
 
 
-def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:
+def classification(outputs: Outputs, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:
     """The confusion matrix, and: accuracy; precision, recall, specificity, f1, f2 and roc_auc as means
     over the classes; ece, the expected calibration error over 15 bins."""
     probabilities = torch.from_numpy(outputs["probabilities"])
@@ -110,7 +110,7 @@ def classification(outputs: Answers, test: Examples) -> tuple[npt.NDArray[np.int
     return confusion.numpy().astype(np.int64), {name: float(value) for name, value in values.items()}
 
 
-def regression(outputs: Answers, test: Examples) -> dict[str, float]:
+def regression(outputs: Outputs, test: Examples) -> dict[str, float]:
     """Errors of the price, and what its interval is worth: share of truths inside, of all, of those
     told dearest and with each group counting the same; median width relative to the price. Where photos
     come from several tables, each one's errors as well."""

@@ -28,7 +28,7 @@ class PredictionLog:
 
 
 @dataclass(frozen=True)
-class Live:
+class OnlineMetrics:
     """One version of one model. answered, told: pictures, and those of them whose truth is known.
     familiar: share of all that were. right: of a classifier. errors, inside: of a regressor, the absolute
     errors as shares of the truth, and how many truths lay within the interval."""
@@ -62,12 +62,12 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Joined:
+class FeedbackJoin:
     """models: by name and version. What was told and could not be used: unmatched, of no prediction here;
     ambiguous, where a model answered twice under one id; wrong_kind, a number for a class or a word for a
     price; repeated, told again later."""
 
-    models: tuple[Live, ...]
+    models: tuple[OnlineMetrics, ...]
     unmatched: int
     ambiguous: int
     wrong_kind: int
@@ -97,7 +97,7 @@ def read(folder: Path) -> PredictionLog:
     return PredictionLog(tuple(predictions), tuple(feedback), broken)
 
 
-def join(log: PredictionLog) -> Joined:
+def join(log: PredictionLog) -> FeedbackJoin:
     """Each prediction with the last that was told about it."""
     truths: dict[Key, Feedback] = {}
     for told in sorted(log.feedback, key=lambda told: told.time):
@@ -122,7 +122,7 @@ def join(log: PredictionLog) -> Joined:
     for prediction in log.predictions:
         answered[prediction.model, prediction.version].append(prediction)
     models = tuple(_live(answered[name], known[name]) for name in sorted(answered))
-    return Joined(models, unmatched, ambiguous, wrong_kind, len(log.feedback) - len(truths))
+    return FeedbackJoin(models, unmatched, ambiguous, wrong_kind, len(log.feedback) - len(truths))
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -143,12 +143,12 @@ def _fits(prediction: Prediction, truth: str | float) -> bool:
     return isinstance(truth, str) == isinstance(prediction.answer, ClassAnswered)
 
 
-def _live(answered: list[Prediction], known: list[tuple[Prediction, str | float]]) -> Live:
+def _live(answered: list[Prediction], known: list[tuple[Prediction, str | float]]) -> OnlineMetrics:
     first = answered[0]
     familiar = sum(prediction.familiar for prediction in answered) / len(answered)
     if isinstance(first.answer, ClassAnswered):
         right = sum(p.answer.label == truth for p, truth in known if isinstance(p.answer, ClassAnswered))
-        return Live(first.model, first.version, len(answered), familiar, len(known), right=right)
+        return OnlineMetrics(first.model, first.version, len(answered), familiar, len(known), right=right)
     prices = [
         (prediction.answer, float(truth))
         for prediction, truth in known
@@ -156,4 +156,6 @@ def _live(answered: list[Prediction], known: list[tuple[Prediction, str | float]
     ]
     errors = tuple(abs(answer.price - truth) / truth for answer, truth in prices)
     inside = sum(answer.low <= truth <= answer.high for answer, truth in prices)
-    return Live(first.model, first.version, len(answered), familiar, len(known), errors=errors, inside=inside)
+    return OnlineMetrics(
+        first.model, first.version, len(answered), familiar, len(known), errors=errors, inside=inside
+    )

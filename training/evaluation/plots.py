@@ -23,7 +23,7 @@ from training.evaluation.evaluate import Evaluation
 PICTURES = Path("docs/models")
 """Where pictures for the model cards go."""
 
-FREE = frozenset({"mnist", "fashion-mnist", "drawn-cars"})
+PUBLISHABLE = frozenset({"mnist", "fashion-mnist", "drawn-cars"})
 """Data sets whose pictures may be shown to anybody."""
 
 SHOWN = 10
@@ -49,7 +49,7 @@ def report(card: Card, evaluation: Evaluation, published: Path, private: Path) -
     figures["examples"] = _examples(card, evaluation)
     written = []
     for name, figure in figures.items():
-        folder = private if name == "examples" and card.training.name not in FREE else published
+        folder = private if name == "examples" and card.training.name not in PUBLISHABLE else published
         folder.mkdir(parents=True, exist_ok=True)
         written.append(folder / f"{name}.png")
         figure.savefig(written[-1], dpi=90, metadata={"Software": None})

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FAR = 8.0
+CLIP_SIGMAS = 8.0
 """Standard deviations: whatever is farther away than this is simply far."""
 
 TREND = (0.1, 0.9)
@@ -156,7 +156,7 @@ class Familiarity(nn.Module):
         projected = centred @ self.axes
         rest = (centred - projected @ self.axes.T).square().sum(1, keepdim=True)
         described = torch.cat([projected * self.whiten, (rest / self.residual).sqrt()], dim=1)
-        return described.clamp(-FAR, FAR)
+        return described.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
 
 
 def _tell_apart(known: Tensor, strange: Tensor, hidden: int = 128, steps: int = 3000) -> nn.Module:

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from models.card import METADATA_KEY, Answers, Card, ClassReference, Histogram, PriceReference
+from models.card import METADATA_KEY, Card, ClassReference, Histogram, Outputs, PriceReference
 from models.model import Model, ZooError, open_model
 from training.data.splits import DataError, Splits
-from training.evaluation.evaluate import answers
-from training.export import onnx_graph as graphs
+from training.evaluation.evaluate import predict
+from training.export import onnx_graph
 
 BINS = 10
 
@@ -21,7 +21,7 @@ that. Edges nearer than this to the one below are left out, and each lies half o
 where many answers may be all but the same."""
 
 
-def reference(card: Card, outputs: Answers, data: str) -> ClassReference | PriceReference:
+def reference(card: Card, outputs: Outputs, data: str) -> ClassReference | PriceReference:
     """outputs: the exported file's answers to the test split, which nothing in the file was fitted on:
     the calibration split has placed the familiarity threshold and would flatter it. data: its name."""
     familiarity = deciles(outputs["familiarity"])
@@ -51,7 +51,7 @@ def deciles(values: npt.NDArray[np.float32]) -> Histogram:
     return Histogram(edges=tuple(edges), shares=_shares(counts))
 
 
-def refer(model: Model, splits: Splits) -> Path:
+def write_reference(model: Model, splits: Splits) -> Path:
     """Write the reference of a file into its card, in place; all else in the file stays as it is.
 
     Raises DataError where these are not the pictures that the file was trained and tested on.
@@ -62,11 +62,11 @@ def refer(model: Model, splits: Splits) -> Path:
             f"{card.name} was trained on other pictures than these {splits.name}: among their test split may"
             " be some that it learned from. Train it again, which writes the reference too."
         )
-    found = reference(card, answers(model, splits.test.pixels), f"{splits.name}, test split")
+    found = reference(card, predict(model, splits.test.pixels), f"{splits.name}, test split")
     graph = onnx.load(model.path, load_external_data=False)
     with tempfile.TemporaryDirectory(dir=model.path.parent) as work:
         path = Path(work, model.path.name)
-        graphs.write(graph, card.model_copy(update={"reference": found}), path)
+        onnx_graph.write(graph, card.model_copy(update={"reference": found}), path)
         if _without_card(onnx.load(path)) != _without_card(onnx.load(model.path)):
             raise ZooError(f"{model.path.name} would change in more than its card; nothing was written.")
         open_model(path)

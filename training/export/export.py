@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from models.card import (
-    Answers,
     Card,
     ClassifierCard,
     Data,
     Golden,
     Measured,
+    Outputs,
     RegressorCard,
 )
 from models.model import CPU, open_model
@@ -26,15 +26,15 @@ from training.data import augment
 from training.data.sources import DATA
 from training.data.splits import Examples, Splits
 from training.data.synthetic.cars import draw, draw_model
-from training.data.synthetic.outliers import strangers
+from training.data.synthetic.outliers import draw_outliers
 from training.data.synthetic.pages import pages
 from training.evaluation.evaluate import evaluate
 from training.export import calibration as calibrate
-from training.export import onnx_graph as graphs
+from training.export import onnx_graph
 from training.export.drift_reference import reference
 from training.export.modules import Classifier, Regressor
 from training.fitting.fit import to_float
-from training.fitting.result import Fitted, Target
+from training.fitting.result import LogPriceScaler, TrainingResult
 from training.networks.architectures import Network
 from training.recipe import Recipe
 
@@ -45,7 +45,7 @@ TOLERANCE = 1e-4
 HALF_TOLERANCE = 1e-2
 """The same for a file whose weights are stored as float16: a price moves by less than one percent."""
 
-STRANGERS, KNOWN = 12_000, 12_000
+MAX_OUTLIERS, MAX_KNOWN = 12_000, 12_000
 """Pictures that familiarity is learned from, on either side, at most; a quarter of them behind a
 backbone, where each costs a hundred times as much."""
 
@@ -59,39 +59,41 @@ class ExportError(Exception):
     """No file was written: the model misses a floor, or the graph answers differently from torch."""
 
 
-def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: Path = DATA) -> Path:
+def export(recipe: Recipe, fitted: TrainingResult, splits: Splits, folder: Path, root: Path = DATA) -> Path:
     """Calibrate, write, verify and measure; only then does folder/<name>.onnx appear.
 
     root: where the data sets lie that familiarity learns strangers from.
     Raises ExportError; a file that stood there before stays as it was.
     """
     share = 4 if recipe.frozen_body else 1
-    kinds = strangers(recipe.data, recipe.view, STRANGERS // share, seed=1, root=root)
-    strange = np.concatenate(list(kinds.values()))
-    served, card = _calibrated(recipe, fitted, splits, strange)
+    kinds = draw_outliers(recipe.data, recipe.view, MAX_OUTLIERS // share, seed=1, root=root)
+    outliers = np.concatenate(list(kinds.values()))
+    served, card = _calibrated(recipe, fitted, splits, outliers)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         path = Path(work, f"{recipe.name}.onnx")
-        graph = graphs.trace(served, recipe, card)
+        graph = onnx_graph.trace(served, recipe, card)
         golden = _golden_pixels(recipe, splits)
         expected = _torch_answers(served, golden, card)
         # The first file has a card without metrics; they are measured on it and go into the second.
         card = card.model_copy(update={"golden": Golden.of(golden, expected)})
-        graphs.write(graph, card, path)
+        onnx_graph.write(graph, card, path)
         _same_answers(open_model(path)(golden), expected, TOLERANCE)
         if recipe.half_weights:
-            graphs.halve(graph)
+            onnx_graph.halve(graph)
             onnx.save_model(graph, path)
             answered = _answered(path, golden, card)
             _same_answers(answered, expected, HALF_TOLERANCE)
             card = card.model_copy(update={"golden": Golden.of(golden, answered)})
-            graphs.write(graph, card, path)
+            onnx_graph.write(graph, card, path)
         model = open_model(path)
-        fresh = strangers(recipe.data, recipe.view, 1000, seed=2, root=root)
+        fresh = draw_outliers(recipe.data, recipe.view, 1000, seed=2, root=root)
         found = evaluate(model, splits, fresh)
         _above_floors(recipe, found.measured)
         usual = reference(card, found.outputs, found.measured.data)
-        graphs.write(graph, card.model_copy(update={"measured": found.measured, "reference": usual}), path)
+        onnx_graph.write(
+            graph, card.model_copy(update={"measured": found.measured, "reference": usual}), path
+        )
         open_model(path)
         target = folder / path.name
         path.replace(target)
@@ -99,11 +101,11 @@ def export(recipe: Recipe, fitted: Fitted, splits: Splits, folder: Path, root: P
 
 
 def _calibrated(
-    recipe: Recipe, fitted: Fitted, splits: Splits, strange: npt.NDArray[np.uint8]
+    recipe: Recipe, fitted: TrainingResult, splits: Splits, outliers: npt.NDArray[np.uint8]
 ) -> tuple[nn.Module, Card]:
     """The module that answers, and its card but for golden answers and metrics."""
     network = fitted.network.to(memory_format=torch.channels_last)
-    familiarity = _familiarity(recipe, network, splits.train, strange)
+    familiarity = _familiarity(recipe, network, splits.train, outliers)
     calibration = _features(network, splits.calibration.pixels)
     facts = {
         "name": recipe.name,
@@ -142,16 +144,16 @@ def _calibrated(
 
 
 def _familiarity(
-    recipe: Recipe, network: Network, train: Examples, strange: npt.NDArray[np.uint8]
+    recipe: Recipe, network: Network, train: Examples, outliers: npt.NDArray[np.uint8]
 ) -> calibrate.Familiarity:
     """Known is what the network was trained on, as it is and as augmentation changed it."""
     known = train.pixels[np.random.default_rng(recipe.seed).permutation(len(train))]
-    known = known[: KNOWN // 4 if recipe.frozen_body else KNOWN]
+    known = known[: MAX_KNOWN // 4 if recipe.frozen_body else MAX_KNOWN]
     if recipe.pages:
         known = np.concatenate([known, pages(train, min(recipe.pages, PAGES), recipe.view, seed=1).pixels])
     torch.manual_seed(recipe.seed)
     features = [_features(network, known), _features(network, known, recipe.augment)]
-    return calibrate.Familiarity(torch.cat(features), _features(network, strange))
+    return calibrate.Familiarity(torch.cat(features), _features(network, outliers))
 
 
 @torch.no_grad()
@@ -172,7 +174,7 @@ def _scores(network: Network, features: Tensor) -> Tensor:
     return network.scores(features)
 
 
-def _interval(scores: Tensor, target: Target, unseen: Examples) -> calibrate.Interval:
+def _interval(scores: Tensor, target: LogPriceScaler, unseen: Examples) -> calibrate.Interval:
     """From the scores of pictures whose groups no weight was trained on."""
     assert unseen.groups is not None
     said = scores[:, 0].double().numpy()
@@ -201,17 +203,17 @@ def _golden_pixels(recipe: Recipe, splits: Splits) -> npt.NDArray[np.uint8]:
 
 
 @torch.no_grad()
-def _torch_answers(served: nn.Module, pixels: npt.NDArray[np.uint8], card: Card) -> Answers:
+def _torch_answers(served: nn.Module, pixels: npt.NDArray[np.uint8], card: Card) -> Outputs:
     outputs = served(torch.from_numpy(pixels))
     return {name: value.numpy() for name, value in zip(card.outputs, outputs, strict=True)}
 
 
-def _answered(path: Path, pixels: npt.NDArray[np.uint8], card: Card) -> Answers:
+def _answered(path: Path, pixels: npt.NDArray[np.uint8], card: Card) -> Outputs:
     session = ort.InferenceSession(path, providers=[CPU])
     return dict(zip(card.outputs, session.run(list(card.outputs), {"pixels": pixels}), strict=True))
 
 
-def _same_answers(answered: Answers, expected: Answers, tolerance: float) -> None:
+def _same_answers(answered: Outputs, expected: Outputs, tolerance: float) -> None:
     for name, value in expected.items():
         gap = np.abs(answered[name] - value) / np.maximum(np.abs(value), 1)
         if not np.all(gap <= tolerance):

@@ -14,7 +14,7 @@ from training.data.splits import Examples
 from training.recipe import Recipe
 
 
-class Learner(nn.Module):
+class MultiTaskNetwork(nn.Module):
     """The network and, for each hint of the recipe, one more linear head on its features."""
 
     def __init__(self, recipe: Recipe, train: Examples) -> None:
@@ -29,7 +29,7 @@ class Learner(nn.Module):
         features = self.network.features(pictures)
         return self.network.scores(features), {name: head(features) for name, head in self.heads.items()}
 
-    def codes(self, part: Examples, where: torch.device) -> dict[str, Tensor]:
+    def encode(self, part: Examples, where: torch.device) -> dict[str, Tensor]:
         """int64 (N,) for each hint: the number of its class, -1 where the fact is unknown."""
         coded = {}
         for name, known in self.known.items():

@@ -25,8 +25,8 @@ from rich.progress import (
 from torch import Tensor, nn
 
 from training.data.splits import Examples, Splits
-from training.fitting.auxiliary import Learner
-from training.fitting.result import Epoch, Fitted, Target, save_whole
+from training.fitting.auxiliary import MultiTaskNetwork
+from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_whole
 from training.networks.architectures import Network
 from training.recipe import Recipe
 
@@ -55,8 +55,8 @@ def fit(
     recipe: Recipe,
     splits: Splits,
     checkpoint: Path | None = None,
-    watch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Fitted:
+    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+) -> TrainingResult:
     """Train recipe.network on splits.train; keep the weights with the lowest validation loss.
 
     checkpoint: a file written after every epoch; where it exists, training goes on from there.
@@ -65,12 +65,12 @@ def fit(
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     where = device()
-    learner = Learner(recipe, splits.train).to(where, memory_format=torch.channels_last)
-    target = Target.of(splits.train.targets) if recipe.task == "regression" else None
+    learner = MultiTaskNetwork(recipe, splits.train).to(where, memory_format=torch.channels_last)
+    target = LogPriceScaler.of(splits.train.targets) if recipe.task == "regression" else None
     train = _on_device(splits.train, target, where)
-    hints = learner.codes(splits.train, where)
+    hints = learner.encode(splits.train, where)
     validation = _on_device(splits.validation, target, where)
-    weights = torch.from_numpy(importance(splits.train)).to(where)
+    weights = torch.from_numpy(group_weights(splits.train)).to(where)
 
     steps_per_epoch = max(len(splits.train) // recipe.batch_size, 1)
     optimizer = torch.optim.AdamW(
@@ -84,7 +84,7 @@ def fit(
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(math.exp(-2 / steps_per_epoch)),
         use_buffers=True,
     )
-    history: list[Epoch] = []
+    history: list[EpochMetrics] = []
     best = copy.deepcopy(learner.network.state_dict())
     shuffle = torch.Generator().manual_seed(recipe.seed)
     if checkpoint is not None and checkpoint.exists():
@@ -95,7 +95,7 @@ def fit(
         schedule.load_state_dict(state["schedule"])
         shuffle.set_state(state["shuffle"].cpu())
         torch.set_rng_state(state["random"].cpu())
-        history, best = [Epoch(*values) for values in state["history"]], state["best"]
+        history, best = [EpochMetrics(*values) for values in state["history"]], state["best"]
         log.info("%s: going on after epoch %d", recipe.name, len(history))
 
     with _progress() as progress:
@@ -131,7 +131,9 @@ def fit(
 
             mean_loss, mean_metric = (float(torch.stack(values).mean()) for values in (losses, gaps))
             averaged = average.module.network.eval()
-            epoch = Epoch(len(history) + 1, mean_loss, mean_metric, *_validate(target, averaged, *validation))
+            epoch = EpochMetrics(
+                len(history) + 1, mean_loss, mean_metric, *_validate(target, averaged, *validation)
+            )
             history.append(epoch)
             if epoch.validation_loss <= min(past.validation_loss for past in history):
                 best = copy.deepcopy(averaged.state_dict())
@@ -146,10 +148,10 @@ def fit(
                 })  # fmt: skip
     network = learner.network
     network.load_state_dict(best)
-    return Fitted(network.eval().cpu(), target, tuple(history))
+    return TrainingResult(network.eval().cpu(), target, tuple(history))
 
 
-def _on_device(part: Examples, target: Target | None, where: torch.device) -> tuple[Tensor, Tensor]:
+def _on_device(part: Examples, target: LogPriceScaler | None, where: torch.device) -> tuple[Tensor, Tensor]:
     """The whole split as uint8 on the device, once: batches are then an index away."""
     answers = torch.from_numpy(part.targets) if target is None else target.standardise(part.targets)
     return torch.from_numpy(part.pixels).to(where), answers.to(where)
@@ -173,7 +175,7 @@ def _losses(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
     return (scores[:, 0] - answers).abs()
 
 
-def importance(part: Examples) -> npt.NDArray[np.float32]:
+def group_weights(part: Examples) -> npt.NDArray[np.float32]:
     """float32 (N,), mean 1. Forty photos of one car model are not forty independent prices: a group
     counts with the square root of its size."""
     if part.groups is None:
@@ -185,7 +187,7 @@ def importance(part: Examples) -> npt.NDArray[np.float32]:
 
 @torch.no_grad()
 def _validate(
-    target: Target | None, network: Network, pixels: Tensor, answers: Tensor
+    target: LogPriceScaler | None, network: Network, pixels: Tensor, answers: Tensor
 ) -> tuple[float, float]:
     """(loss, metric) of the validation split."""
     scores = torch.cat([network(to_float(batch)) for batch in pixels.split(256)])
@@ -194,21 +196,21 @@ def _validate(
     return float(loss), float(_metric(target, scores, answers))
 
 
-def _metric(target: Target | None, scores: Tensor, answers: Tensor) -> Tensor:
+def _metric(target: LogPriceScaler | None, scores: Tensor, answers: Tensor) -> Tensor:
     """Accuracy, or the median relative error of the price."""
     if target is None:
         return (scores.argmax(1) == answers).float().mean()
     return ((scores[:, 0] - answers) * target.std).expm1().abs().median()
 
 
-def _stale(history: list[Epoch], patience: int) -> bool:
+def _stale(history: list[EpochMetrics], patience: int) -> bool:
     if len(history) <= patience:
         return False
     losses = [epoch.validation_loss for epoch in history]
     return min(losses[-patience:]) > min(losses[:-patience])
 
 
-def _shown(history: list[Epoch]) -> str:
+def _shown(history: list[EpochMetrics]) -> str:
     if not history:
         return ""
     last = history[-1]

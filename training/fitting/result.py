@@ -13,7 +13,7 @@ from training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Target:
+class LogPriceScaler:
     """How prices become what a network can learn: standardised logarithms.
 
     L1 on log price is a relative error: the same weight for a 20 % miss on a small car and on a
@@ -24,16 +24,16 @@ class Target:
     std: float
 
     @staticmethod
-    def of(prices: np.ndarray) -> "Target":  # type: ignore[type-arg]
+    def of(prices: np.ndarray) -> "LogPriceScaler":  # type: ignore[type-arg]
         logs = np.log(prices)
-        return Target(float(logs.mean()), float(max(logs.std(), 1e-6)))
+        return LogPriceScaler(float(logs.mean()), float(max(logs.std(), 1e-6)))
 
     def standardise(self, prices: np.ndarray) -> Tensor:  # type: ignore[type-arg]
         return torch.from_numpy((np.log(prices) - self.mean) / self.std).float()
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochMetrics:
     """What one pass over the training set came to. metric: accuracy, or the median relative error; that
     of the training split is of pictures as augmentation changed them."""
 
@@ -45,20 +45,20 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainingResult:
     """network: in eval mode on the CPU, the weights of the best epoch. target: None for classes."""
 
     network: Network
-    target: Target | None
-    history: tuple[Epoch, ...]
+    target: LogPriceScaler | None
+    history: tuple[EpochMetrics, ...]
 
     @property
     def curves(self) -> dict[str, list[float]]:
         """train_loss, train_metric, validation_loss, validation_metric: a value for each epoch."""
-        names = [field.name for field in fields(Epoch) if field.name != "epoch"]
+        names = [field.name for field in fields(EpochMetrics) if field.name != "epoch"]
         return {name: [float(f"{getattr(epoch, name):.5g}") for epoch in self.history] for name in names}
 
-    def after(self, first: "Fitted") -> "Fitted":
+    def after(self, first: "TrainingResult") -> "TrainingResult":
         """The same, with the history of a first training of the same network before its own."""
         count = len(first.history)
         later = (replace(epoch, epoch=epoch.epoch + count) for epoch in self.history)
@@ -73,7 +73,7 @@ class Fitted:
         })  # fmt: skip
 
     @staticmethod
-    def load(folder: Path, recipe: Recipe) -> "Fitted":
+    def load(folder: Path, recipe: Recipe) -> "TrainingResult":
         """Raises DataError where recipe has not been trained in this folder."""
         path = folder / "fitted.pt"
         if not path.exists():
@@ -81,8 +81,8 @@ class Fitted:
         state = torch.load(path, weights_only=True)
         network = recipe.network()
         network.load_state_dict(state["network"])
-        target = state["target"] and Target(*state["target"])
-        return Fitted(network.eval(), target, tuple(Epoch(*row) for row in state["history"]))
+        target = state["target"] and LogPriceScaler(*state["target"])
+        return TrainingResult(network.eval(), target, tuple(EpochMetrics(*row) for row in state["history"]))
 
 
 def save_whole(path: Path, state: dict[str, object]) -> None:

@@ -16,11 +16,11 @@ os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
 import mlflow
 
 from models.card import Card
-from training.fitting.result import Epoch
+from training.fitting.result import EpochMetrics
 from training.recipe import Recipe
 
 EXPERIMENT = "glimpse"
-ASKED = (
+LOGGED_PARAMS = (
     "data", "epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "patience",
     "pages", "seed",
 )  # fmt: skip
@@ -34,12 +34,12 @@ def tracked(recipe: Recipe, runs: Path) -> Iterator[None]:
         mlflow.set_tracking_uri((runs / "mlflow").absolute().as_uri())
     mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_name=f"{recipe.name}, seed {recipe.seed}"):
-        mlflow.log_params({"model": recipe.name} | {name: getattr(recipe, name) for name in ASKED})
+        mlflow.log_params({"model": recipe.name} | {name: getattr(recipe, name) for name in LOGGED_PARAMS})
         mlflow.log_params({f"hint_{name}": share for name, share in recipe.hints.items()})
         yield
 
 
-def log_epoch(epoch: Epoch) -> None:
+def log_epoch(epoch: EpochMetrics) -> None:
     """One point of each curve."""
     mlflow.log_metrics(
         {

@@ -7,17 +7,17 @@ from pathlib import Path
 from training.data.splits import Examples, Splits
 from training.data.synthetic.pages import pages
 from training.fitting.fit import fit
-from training.fitting.result import Epoch, Fitted
+from training.fitting.result import EpochMetrics, TrainingResult
 from training.fitting.transfer import fit_transfer
 from training.recipe import Recipe
 
 
-def learn(
+def train_recipe(
     recipe: Recipe,
     splits: Splits,
     checkpoint: Path,
-    watch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Fitted:
+    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+) -> TrainingResult:
     """Arguments as those of `fit`; the epochs of a second training are counted on from the first."""
     first = fit_transfer if recipe.frozen_body else fit
     fitted = first(recipe, _with_pages(recipe, splits), checkpoint, watch)
@@ -26,7 +26,7 @@ def learn(
     last = replace(recipe, network=lambda: fitted.network, **recipe.finish)
     done = len(fitted.history)
 
-    def count_on(epoch: Epoch) -> None:
+    def count_on(epoch: EpochMetrics) -> None:
         watch(replace(epoch, epoch=epoch.epoch + done))
 
     place = checkpoint.with_stem(f"{checkpoint.stem}-finish")

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from training.data import augment
 from training.data.splits import Examples, Splits
-from training.fitting.fit import device, fit, half_precision, importance, to_float
-from training.fitting.result import Epoch, Fitted, Target
+from training.fitting.fit import device, fit, group_weights, half_precision, to_float
+from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult
 from training.networks.architectures import Ensemble, Network
 from training.recipe import Recipe
 
-VIEWS = 4
+VIEWS_PER_PHOTO = 4
 """How often each training picture is described: as it is, and augmented."""
 
 
@@ -28,16 +28,16 @@ def fit_transfer(
     recipe: Recipe,
     splits: Splits,
     checkpoint: Path | None = None,
-    watch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Fitted:
+    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+) -> TrainingResult:
     """Train the members of recipe.network's ensemble one by one. Arguments as those of `fit`; the
     history is that of the first member."""
-    return fit_members(recipe, described(recipe, splits), checkpoint, watch)
+    return fit_members(recipe, cache_features(recipe, splits), checkpoint, watch)
 
 
-def described(recipe: Recipe, splits: Splits) -> Splits:
+def cache_features(recipe: Recipe, splits: Splits) -> Splits:
     """The pictures' maps behind the trunk instead of their pixels: float16 (N, C, H, W)."""
-    parts = {"train": VIEWS, "validation": 1, "calibration": 1, "test": 1}
+    parts = {"train": VIEWS_PER_PHOTO, "validation": 1, "calibration": 1, "test": 1}
     network = recipe.network()
     maps = {part: _maps(recipe, network, getattr(splits, part), views) for part, views in parts.items()}
     return replace(splits, **maps)
@@ -47,8 +47,8 @@ def fit_members(
     recipe: Recipe,
     maps: Splits,
     checkpoint: Path | None = None,
-    watch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Fitted:
+    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+) -> TrainingResult:
     """As fit_transfer, on pictures that are described already."""
     torch.manual_seed(recipe.seed)
     network = recipe.network()
@@ -58,7 +58,7 @@ def fit_members(
     fitted = []
     for number, tail in enumerate(tails.members):
         learner = replace(
-            recipe, seed=recipe.seed + number, network=_member(tail, network), augment=augment.maps
+            recipe, seed=recipe.seed + number, network=_member(tail, network), augment=augment.feature_cutout
         )
         place = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
         fitted.append(fit(learner, maps, place, watch if number == 0 else lambda epoch: None))
@@ -66,8 +66,8 @@ def fit_members(
     with torch.no_grad():
         network.head.weight.copy_(torch.cat([f.network.head.weight for f in fitted], 1) / len(fitted))
         network.head.bias.copy_(torch.stack([f.network.head.bias for f in fitted]).mean(0))
-    _fit_kernel(network.eval(), maps.train[: len(maps.train) // VIEWS])
-    return Fitted(network.eval(), fitted[0].target, fitted[0].history)
+    _fit_kernel(network.eval(), maps.train[: len(maps.train) // VIEWS_PER_PHOTO])
+    return TrainingResult(network.eval(), fitted[0].target, fitted[0].history)
 
 
 @torch.no_grad()
@@ -78,8 +78,8 @@ def _fit_kernel(network: Network, unchanged: Examples) -> None:
     features = torch.cat([
         network.body[1](batch.float()) for batch in track(batches, "likeness to known pictures")
     ])  # fmt: skip
-    answers = Target.of(unchanged.targets).standardise(unchanged.targets)
-    network.kernel.fit(features, answers, torch.from_numpy(importance(unchanged)))
+    answers = LogPriceScaler.of(unchanged.targets).standardise(unchanged.targets)
+    network.kernel.fit(features, answers, torch.from_numpy(group_weights(unchanged)))
 
 
 class _Member(Network):

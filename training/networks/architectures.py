@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from training.networks import efficientnet as pretrained
+from training.networks import efficientnet
 from training.networks.kernel_ridge import KernelRidge
 
 
@@ -113,17 +113,17 @@ def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
     """An ImageNet network whose first blocks are left alone and whose last ones learn prices, twice,
     from different seeds (training/fitting/transfer.py); the head is the mean of theirs, and a kernel looks
     for likeness in the features of both."""
-    parts = [pretrained.efficientnet_lite2() for _ in range(members)]
+    parts = [efficientnet.efficientnet_lite2() for _ in range(members)]
     tails = Ensemble(
         nn.Sequential(
-            top, nn.BatchNorm1d(pretrained.FEATURES), nn.Dropout(0.3),
-            nn.Linear(pretrained.FEATURES, hidden), nn.ReLU(), nn.Dropout(0.3),
+            top, nn.BatchNorm1d(efficientnet.FEATURES), nn.Dropout(0.3),
+            nn.Linear(efficientnet.FEATURES, hidden), nn.ReLU(), nn.Dropout(0.3),
         )
         for _, top in parts
     )  # fmt: skip
     body = nn.Sequential(parts[0][0], tails)
     width = members * hidden
-    return Network(body, nn.Linear(width, 1), pretrained.MEAN, pretrained.STD, KernelRidge(width))
+    return Network(body, nn.Linear(width, 1), efficientnet.MEAN, efficientnet.STD, KernelRidge(width))
 
 
 def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -46,7 +46,7 @@ class Trunk(nn.Module):
         return x
 
 
-class Top(nn.Module):
+class Tail(nn.Module):
     """The last blocks: the trunk's maps -> (N, 2560), mean and maximum of what they end in."""
 
     def __init__(self, blocks: nn.ModuleList, channels: int) -> None:
@@ -103,7 +103,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def efficientnet_lite2(root: Path = Path("data")) -> tuple[Trunk, Top]:
+def efficientnet_lite2(root: Path = Path("data")) -> tuple[Trunk, Tail]:
     """The network in two parts, with its ImageNet weights, fetched into root on first use.
 
     Raises DataError.
@@ -115,7 +115,7 @@ def efficientnet_lite2(root: Path = Path("data")) -> tuple[Trunk, Top]:
         for repeat in range(repeats):
             blocks.append(_Block(channels, out, kernel, stride if repeat == 0 else 1, expansion))
             channels = out
-    trunk, top = Trunk(blocks[:TRUNK_BLOCKS]), Top(blocks[TRUNK_BLOCKS:], channels)
+    trunk, top = Trunk(blocks[:TRUNK_BLOCKS]), Tail(blocks[TRUNK_BLOCKS:], channels)
     for part, first in ((trunk, 0), (top, TRUNK_BLOCKS)):
         part.load_state_dict({name: weights[_published(name, first)] for name in part.state_dict()})
     return trunk, top

@@ -2,7 +2,7 @@
 
 from models.image.views import PhotoView, SquashView
 from training.data import augment
-from training.networks import architectures as networks
+from training.networks import architectures
 from training.recipe import Recipe
 
 MLP_SIDE = 32
@@ -17,7 +17,7 @@ MLP = Recipe(
     task="regression",
     data="cars",
     view=PhotoView(resize=2 * MLP_SIDE // 3, crop=MLP_SIDE),
-    network=lambda: networks.cars_mlp(MLP_SIDE),
+    network=lambda: architectures.cars_mlp(MLP_SIDE),
     augment=augment.street,
     epochs=60,
     batch_size=64,
@@ -32,7 +32,7 @@ CNN = Recipe(
     task="regression",
     data="cars",
     view=PhotoView(resize=96, crop=144),
-    network=networks.cars_cnn,
+    network=architectures.cars_cnn,
     augment=augment.street,
     epochs=30,
     batch_size=64,
@@ -47,7 +47,7 @@ TRANSFER = Recipe(
     task="regression",
     data="cars",
     view=SquashView(width=256, height=208),
-    network=networks.cars_transfer,
+    network=architectures.cars_transfer,
     augment=augment.street,
     # An epoch is four views of every photo.
     epochs=2,
@@ -67,7 +67,7 @@ DRAWN = Recipe(
     task="regression",
     data="drawn-cars",
     view=PhotoView(resize=64, crop=64),
-    network=networks.cars_cnn,
+    network=architectures.cars_cnn,
     augment=augment.none,
     epochs=12,
     batch_size=32,

@@ -2,7 +2,7 @@
 
 from models.image.views import DigitView
 from training.data import augment
-from training.networks import architectures as networks
+from training.networks import architectures
 from training.recipe import Recipe
 
 LABELS = tuple("0123456789")
@@ -14,7 +14,7 @@ LINEAR = Recipe(
     data="mnist",
     view=DigitView(),
     labels=LABELS,
-    network=networks.digits_linear,
+    network=architectures.digits_linear,
     augment=augment.none,
     epochs=20,
     batch_size=128,
@@ -29,7 +29,7 @@ MLP = Recipe(
     data="mnist",
     view=DigitView(),
     labels=LABELS,
-    network=networks.digits_mlp,
+    network=architectures.digits_mlp,
     augment=augment.distorted,
     epochs=100,
     batch_size=128,
@@ -45,7 +45,7 @@ CNN = Recipe(
     data="mnist",
     view=DigitView(),
     labels=LABELS,
-    network=networks.digits_cnn,
+    network=architectures.digits_cnn,
     augment=augment.handwriting,
     pages=30_000,
     # What strangers send is learned first; the end is nearer to MNIST.

@@ -5,7 +5,7 @@ from functools import partial
 from models.image.views import GreyView
 from training.data import augment
 from training.data.mnist import FASHION_LABELS
-from training.networks import architectures as networks
+from training.networks import architectures
 from training.recipe import Recipe
 
 CNN = Recipe(
@@ -15,7 +15,7 @@ CNN = Recipe(
     data="fashion-mnist",
     view=GreyView(),
     labels=FASHION_LABELS,
-    network=partial(networks.digits_cnn, repeats=2),
+    network=partial(architectures.digits_cnn, repeats=2),
     augment=augment.garment,
     epochs=16,
     batch_size=128,

@@ -10,7 +10,7 @@ mpl.use("Agg")  # no window: benchmarks run on servers too
 import matplotlib.pyplot as plt
 
 from loadtests.bench.contenders import CONTENDERS
-from loadtests.bench.report.results import Case, Results
+from loadtests.bench.report.results import Results, Scenario
 
 INK, SOFT, WARM = "#1f4e79", "#9db8d2", "#c0504d"
 
@@ -22,7 +22,7 @@ def draw(results: Results, models: Sequence[str], path: Path) -> None:
     )
     for axes, model in zip(panels[0], models, strict=True):
         for offset, connections, colour in ((-0.2, 16, SOFT), (0.2, 64, INK)):
-            case = Case("digits", model, connections)
+            case = Scenario("digits", model, connections)
             servers = [name for name in CONTENDERS if results.by_round(name, case, "requests_per_s")]
             rounds = [list(results.by_round(name, case, "requests_per_s").values()) for name in servers]
             medians = [results.median(name, case, "requests_per_s") or 0.0 for name in servers]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtests.bench.report.results import Case, Results
+from loadtests.bench.report.results import Results, Scenario
 
 US = "glimpse"
 BUSY = (16, 64)
@@ -39,7 +39,7 @@ def price_deviation(results: Results) -> float | None:
 
 def _digits(results: Results, model: str) -> Iterator[Verdict]:
     work = "one 280 x 280 PNG digit per request, multipart"
-    cases = [Case("digits", model, connections) for connections in BUSY]
+    cases = [Scenario("digits", model, connections) for connections in BUSY]
     for server, name, factor in (
         ("fastapi", "FastAPI", 1.3),
         ("litserve", "LitServe", 1.8),
@@ -52,14 +52,14 @@ def _digits(results: Results, model: str) -> Iterator[Verdict]:
     yield _verdict(
         work, "p99 not above FastAPI's", max(ratios, default=None), 1.0, "{:.2f} of it", below=True
     )
-    cases = [Case("digits", model, connections) for connections in (1, *BUSY)]
+    cases = [Scenario("digits", model, connections) for connections in (1, *BUSY)]
     failures = [results.total(US, case, "failures") for case in cases]
     known = [count for count in failures if count is not None]
     yield _verdict(work, "no failures", sum(known) if known else None, 0, "{:.0f}", below=True)
 
 
 def _raw(results: Results, model: str) -> Iterator[Verdict]:
-    cases = [Case("raw", model, connections) for connections in BUSY]
+    cases = [Scenario("raw", model, connections) for connections in BUSY]
     ratios = _ratios(results, cases, "fastapi", "requests_per_s")
     yield _at_least("the same, raw body", "1.6x FastAPI", ratios, 1.6)
 
@@ -77,7 +77,7 @@ def _price(results: Results) -> Iterator[Verdict]:
 
 
 def _batch(results: Results, model: str) -> Iterator[Verdict]:
-    case = Case("batch", model)
+    case = Scenario("batch", model)
     share = results.ratio((US, case, "pictures_per_s"), (US, case, "alone_pictures_per_s"))
     ours, alone = (results.median(US, case, value) for value in ("pictures_per_s", "alone_pictures_per_s"))
     figure = f"{{:.0%}}: {ours or 0:,.0f} of {alone or 0:,.0f} pictures/s"
@@ -88,7 +88,7 @@ def _batch(results: Results, model: str) -> Iterator[Verdict]:
 
 
 def _overload(results: Results, model: str, deadline_ms: float) -> Iterator[Verdict]:
-    case = Case("overload", model)
+    case = Scenario("overload", model)
     work = "open loop at 2x capacity"
 
     def median(value: str) -> float | None:
@@ -115,18 +115,19 @@ def _overload(results: Results, model: str, deadline_ms: float) -> Iterator[Verd
 
 def _start(results: Results) -> Iterator[Verdict]:
     work = "cold start and memory"
-    ready = results.median(US, Case("start"), "ready_s")
-    bare = results.median("bentoml", Case("start"), "ready_s")
+    ready = results.median(US, Scenario("start"), "ready_s")
+    bare = results.median("bentoml", Scenario("start"), "ready_s")
     figure = "{:.2f} s" + (f"; bare BentoML with one model {bare:.2f} s" if bare else "")
     yield _verdict(work, "every model verified and warm in at most 2.5 s", ready, 2.5, figure, below=True)
     yield _verdict(
-        work, "one worker at most 350 MB resident", results.median(US, Case("memory"), "largest_mb"), 350.0,
+        work, "one worker at most 350 MB resident",
+        results.median(US, Scenario("memory"), "largest_mb"), 350.0,
         "{:.0f} MB after all load", below=True,
     )  # fmt: skip
 
 
 def _idle(results: Results, model: str) -> Iterator[Verdict]:
-    case = Case("idle", model)
+    case = Scenario("idle", model)
     ours, alone = results.median(US, case, "p50_ms"), results.median(US, case, "alone_ms")
     limit = None if alone is None else 1.3 * alone + 1
     figure = f"{{:.2f}} ms; alone {alone or 0:.2f} ms, allowed {limit or 0:.2f} ms"
@@ -136,7 +137,7 @@ def _idle(results: Results, model: str) -> Iterator[Verdict]:
     )  # fmt: skip
 
 
-def _ratios(results: Results, cases: list[Case], server: str, value: str) -> list[float]:
+def _ratios(results: Results, cases: list[Scenario], server: str, value: str) -> list[float]:
     """Ours over theirs, case by case; empty unless all were measured."""
     ratios = [results.ratio((US, case, value), (server, case, value)) for case in cases]
     known = [ratio for ratio in ratios if ratio is not None]

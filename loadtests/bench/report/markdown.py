@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loadtests.bench.contenders import CONTENDERS, versions
 from loadtests.bench.report.goals import US, Verdict
-from loadtests.bench.report.results import Case, Results
+from loadtests.bench.report.results import Results, Scenario
 from loadtests.bench.rounds import WARM_UP, Plan
 from loadtests.bench.scenarios import CONNECTIONS
 
@@ -69,7 +69,7 @@ def _goals(verdicts: Sequence[Verdict]) -> str:
 
 
 def _digits(results: Results, row: str, model: str, body: str) -> str:
-    cases = [Case(row, model, connections) for connections in CONNECTIONS]
+    cases = [Scenario(row, model, connections) for connections in CONNECTIONS]
     lines = []
     for name in _present(results, cases):
         cells = [CONTENDERS[name].title]
@@ -129,13 +129,13 @@ def _overload(results: Results) -> str:
 def _processes(results: Results) -> str:
     lines = [
         (CONTENDERS[name].title, *(
-            _number(results.median(name, Case(row), value), form)
+            _number(results.median(name, Scenario(row), value), form)
             for row, value, form in (
                 ("start", "ready_s", ".2f"), ("start", "largest_mb", ".0f"), ("memory", "largest_mb", ".0f"),
                 ("memory", "together_mb", ".0f"),
             )
         ))
-        for name in _present(results, [Case("start")])
+        for name in _present(results, [Scenario("start")])
     ]  # fmt: skip
     heads = (
         "server", "ready, s", "largest process when ready, MB (RSS)", "after all load, MB (RSS)",
@@ -154,7 +154,7 @@ def _versions() -> str:
     return f"Versions: {listed}."
 
 
-def _present(results: Results, cases: Sequence[Case]) -> list[str]:
+def _present(results: Results, cases: Sequence[Scenario]) -> list[str]:
     measured = {name for case in cases for name in results.servers(case)}
     return [name for name in CONTENDERS if name in measured]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Case:
+class Scenario:
     """What was done. model: what it was done with. connections: 0 where it is no matter of connections."""
 
     row: str
@@ -20,7 +20,7 @@ class Sample:
 
     round: int
     server: str
-    case: Case
+    case: Scenario
     values: dict[str, float]
 
 
@@ -30,30 +30,30 @@ class Results:
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.samples = list(samples)
 
-    def by_round(self, server: str, case: Case, value: str) -> dict[int, float]:
+    def by_round(self, server: str, case: Scenario, value: str) -> dict[int, float]:
         return {
             sample.round: sample.values[value]
             for sample in self.samples
             if sample.server == server and sample.case == case and value in sample.values
         }
 
-    def median(self, server: str, case: Case, value: str) -> float | None:
+    def median(self, server: str, case: Scenario, value: str) -> float | None:
         found = self.by_round(server, case, value).values()
         return statistics.median(found) if found else None
 
-    def total(self, server: str, case: Case, value: str) -> float | None:
+    def total(self, server: str, case: Scenario, value: str) -> float | None:
         found = self.by_round(server, case, value).values()
         return sum(found) if found else None
 
-    def ratio(self, over: tuple[str, Case, str], under: tuple[str, Case, str]) -> float | None:
+    def ratio(self, over: tuple[str, Scenario, str], under: tuple[str, Scenario, str]) -> float | None:
         """The median of the ratios within each round: drifts of the machine hit both sides alike."""
         above, below = self.by_round(*over), self.by_round(*under)
         ratios = [above[number] / below[number] for number in above if below.get(number)]
         return statistics.median(ratios) if ratios else None
 
-    def cases(self, row: str) -> list[Case]:
+    def cases(self, row: str) -> list[Scenario]:
         """Those of a row, in the order they were measured."""
         return list(dict.fromkeys(sample.case for sample in self.samples if sample.case.row == row))
 
-    def servers(self, case: Case) -> list[str]:
+    def servers(self, case: Scenario) -> list[str]:
         return list(dict.fromkeys(sample.server for sample in self.samples if sample.case == case))

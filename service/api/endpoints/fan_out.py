@@ -5,16 +5,16 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from service.answers import PictureProblem, WhatIsWrong
-from service.errors import Failed, Overloaded, Problem
-from service.monitoring import request_context as request
+from service.answers import PictureProblem, ProblemDetail
+from service.errors import InternalError, Overloaded, Problem
+from service.monitoring import request_context
 
 log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture")
 Facts = TypeVar("Facts")
 
-AT_ONCE = 64
+MAX_CONCURRENT = 64
 """Pictures of one request that are under way at once. While so many are, no more is read from the
 socket: what a request may hold in memory is bounded, and one client cannot fill the queues."""
 
@@ -24,7 +24,7 @@ async def answer_each(
 ) -> list[Facts | PictureProblem]:
     """An answer for each picture, in order. pictures: may go on arriving meanwhile; what it raises ends
     all."""
-    places = asyncio.Semaphore(AT_ONCE)
+    places = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def one(picture: Picture) -> Facts | PictureProblem:
         try:
@@ -36,7 +36,9 @@ async def answer_each(
             return _in_place(Overloaded("The server is out of memory; try again shortly."))
         except Exception:
             log.exception("a picture of a batch failed")
-            return _in_place(Failed(f"The server could not answer; quote request {request.current_id()}."))
+            return _in_place(
+                InternalError(f"The server could not answer; quote request {request_context.request_id()}.")
+            )
         finally:
             places.release()
 
@@ -54,5 +56,5 @@ async def answer_each(
 
 def _in_place(problem: Problem) -> PictureProblem:
     return PictureProblem(
-        error=WhatIsWrong(title=problem.title, status=problem.status, detail=problem.detail)
+        error=ProblemDetail(title=problem.title, status=problem.status, detail=problem.detail)
     )

@@ -16,14 +16,14 @@ from starlette.responses import Response
 
 from service.errors import Forbidden, Malformed
 from service.http.asgi_types import Receive, Scope
-from service.http.body import Head, read_body
-from service.repository.watcher import Repository
+from service.http.body import RequestHead, read_body
+from service.repository.watcher import ModelWatcher
 
 PREFIX = "/v2/repository/"
 
 _CHANGE = re.compile(PREFIX + r"models/([^/]+)/(load|unload)")
 
-LARGEST = 64 * 2**10
+MAX_BODY_BYTES = 64 * 2**10
 """Bytes of JSON that a call carries, at most."""
 
 
@@ -33,7 +33,7 @@ class Call:
 
     label: str
     methods: tuple[str, ...]
-    answer: Callable[[Scope, Head, Receive], Awaitable[Response]]
+    answer: Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
 
 
 def find(path: str) -> Call | None:
@@ -45,7 +45,7 @@ def find(path: str) -> Call | None:
         return None
     name, verb = matched.groups()
 
-    async def change(scope: Scope, head: Head, receive: Receive) -> Response:
+    async def change(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         repository = _repository(control=True)
         if set(await _parameters(head, receive)) - {"unload_dependents"}:
             raise Malformed("A model is loaded from its file in the folder; send no `parameters`.")
@@ -55,7 +55,7 @@ def find(path: str) -> Call | None:
     return Call(f"{PREFIX}models/{{name}}/{verb}", ("POST",), change)
 
 
-async def _index(scope: Scope, head: Head, receive: Receive) -> Response:
+async def _index(scope: Scope, head: RequestHead, receive: Receive) -> Response:
     only_ready = (await _json(head, receive)).get("ready") is True
     entries = [entry.model_dump() for entry in await _repository().index()]
     if only_ready:
@@ -63,25 +63,25 @@ async def _index(scope: Scope, head: Head, receive: Receive) -> Response:
     return Response(json.dumps(entries), media_type="application/json")
 
 
-def _repository(control: bool = False) -> Repository:
+def _repository(control: bool = False) -> ModelWatcher:
     glimpse = bentoml.get_current_service()
     if control and not glimpse.settings.model_control:
         raise Forbidden("Models are not changed over HTTP here; GLIMPSE_MODEL_CONTROL=true allows it.")
-    repository: Repository = glimpse.repository
+    repository: ModelWatcher = glimpse.repository
     return repository
 
 
-async def _parameters(head: Head, receive: Receive) -> dict[str, Any]:
+async def _parameters(head: RequestHead, receive: Receive) -> dict[str, Any]:
     parameters = (await _json(head, receive)).get("parameters", {})
     if not isinstance(parameters, dict):
         raise Malformed("`parameters` must be a JSON object.")
     return parameters
 
 
-async def _json(head: Head, receive: Receive) -> dict[str, Any]:
+async def _json(head: RequestHead, receive: Receive) -> dict[str, Any]:
     """The body, an object; an empty one stands for one without members."""
-    with bentoml.get_current_service().room.share(LARGEST) as share:
-        body = await read_body(head, receive, share)
+    with bentoml.get_current_service().room.reserve(MAX_BODY_BYTES) as reservation:
+        body = await read_body(head, receive, reservation)
     try:
         sent = json.loads(body or b"{}")
     except (ValueError, RecursionError):

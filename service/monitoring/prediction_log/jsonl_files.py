@@ -37,7 +37,7 @@ def check(folder: Path) -> None:
         ) from error
 
 
-class LineFile(RotatingFileHandler):
+class JsonlHandler(RotatingFileHandler):
     """Appends each record's message as a line.
 
     size: bytes from which on the next file is begun. kept: full files that are kept beside it.

@@ -28,28 +28,28 @@ from models.prediction_record import (
 )
 from service.answers import ClassFacts, PriceFacts
 from service.monitoring.metrics import LOG_LINES_LOST, LOG_PICTURES_LOST
-from service.monitoring.prediction_log.jsonl_files import LineFile, PictureStore
+from service.monitoring.prediction_log.jsonl_files import JsonlHandler, PictureStore
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-WAITING_LINES = 10_000
+MAX_QUEUED_LINES = 10_000
 """Lines that wait for the disk, at most: some seconds of all that a server answers."""
 
-WAITING_PICTURE_BYTES = 64 * 2**20
+MAX_QUEUED_PICTURE_BYTES = 64 * 2**20
 """Bytes of pictures that wait for the disk, at most."""
 
-SAID_EVERY = 60.0
+LOG_INTERVAL_S = 60.0
 """Seconds between two log lines about the same loss."""
 
 TOO_FAST = OSError("they come faster than the disk takes them")
 
-CLOSED_WITHIN = 5.0
+CLOSE_TIMEOUT_S = 5.0
 """Seconds that the end of the service waits for what is not written yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PredictionEvent:
     """One answered picture. index: in a batch call. stages: seconds."""
 
     request_id: str
@@ -79,7 +79,7 @@ class Answered:
         )
 
 
-_Item = tuple[datetime, Answered | Truth, bytes]
+_Item = tuple[datetime, PredictionEvent | Truth, bytes]
 """When it was noted, what, and the bytes of the picture; none where it is not kept."""
 
 
@@ -89,26 +89,26 @@ class PredictionLog:
     def __init__(self, settings: Settings) -> None:
         assert settings.prediction_log is not None
         folder = settings.prediction_log
-        self._lines_lost = _Losses(LOG_LINES_LOST, "lines")
-        self._pictures_lost = _Losses(LOG_PICTURES_LOST, "pictures")
+        self._lines_lost = _DropCounter(LOG_LINES_LOST, "lines")
+        self._pictures_lost = _DropCounter(LOG_PICTURES_LOST, "pictures")
         store = PictureStore(folder, settings.log_pictures_bytes) if settings.log_pictures else None
         size, kept = settings.prediction_log_bytes, settings.prediction_log_files
-        file = LineFile(folder, size, kept, self._lines_lost)
+        file = JsonlHandler(folder, size, kept, self._lines_lost)
         self._writer = _Writer(file, store, self._lines_lost, self._pictures_lost)
         self._writer.start()
 
-    def answered(self, answered: Answered, image: bytes) -> None:
+    def log_prediction(self, event: PredictionEvent, image: bytes) -> None:
         """Never raises and never waits: what finds no place is lost, and counted. image: the upload."""
         kept = image if self._writer.keeps_pictures else b""
         if not self._writer.has_room(len(kept)):
             self._pictures_lost(TOO_FAST)
             kept = b""
         try:
-            self._writer.put(answered, kept)
+            self._writer.put(event, kept)
         except queue.Full:
             self._lines_lost(TOO_FAST)
 
-    def told(self, truth: Truth) -> None:
+    def log_feedback(self, truth: Truth) -> None:
         """Raises queue.Full where there is no place: its client is still there and can come again."""
         self._writer.put(truth)
 
@@ -121,9 +121,13 @@ class _Writer(QueueListener):
     """The thread: makes lines of what was noted, and writes them."""
 
     def __init__(
-        self, file: LineFile, store: PictureStore | None, lines_lost: "_Losses", pictures_lost: "_Losses"
+        self,
+        file: JsonlHandler,
+        store: PictureStore | None,
+        lines_lost: "_DropCounter",
+        pictures_lost: "_DropCounter",
     ) -> None:
-        self._items: queue.Queue[_Item | None] = queue.Queue(WAITING_LINES)
+        self._items: queue.Queue[_Item | None] = queue.Queue(MAX_QUEUED_LINES)
         super().__init__(self._items, file)
         self._file, self._store = file, store
         self._lines_lost, self._pictures_lost = lines_lost, pictures_lost
@@ -135,9 +139,9 @@ class _Writer(QueueListener):
         return self._store is not None
 
     def has_room(self, size: int) -> bool:
-        return self._bytes_put - self._bytes_taken + size <= WAITING_PICTURE_BYTES
+        return self._bytes_put - self._bytes_taken + size <= MAX_QUEUED_PICTURE_BYTES
 
-    def put(self, noted: Answered | Truth, image: bytes = b"") -> None:
+    def put(self, noted: PredictionEvent | Truth, image: bytes = b"") -> None:
         """Raises queue.Full."""
         self._items.put_nowait((datetime.now(UTC), noted, image))
         self._bytes_put += len(image)
@@ -154,14 +158,14 @@ class _Writer(QueueListener):
     def stop(self) -> None:
         assert self._thread is not None
         with suppress(queue.Full):
-            self._items.put(None, timeout=CLOSED_WITHIN)
-        self._thread.join(CLOSED_WITHIN)
+            self._items.put(None, timeout=CLOSE_TIMEOUT_S)
+        self._thread.join(CLOSE_TIMEOUT_S)
         if self._thread.is_alive():  # the disk hangs; closing would wait for it
             log.error("the prediction log ends with about %d lines not written", self._items.qsize())
         else:
             self._file.close()
 
-    def _line(self, time: datetime, noted: Answered | Truth, image: bytes) -> str:
+    def _line(self, time: datetime, noted: PredictionEvent | Truth, image: bytes) -> str:
         if isinstance(noted, Truth):
             return write_line(FeedbackLine(feedback=Feedback(**noted.model_dump(), time=time)))
         return write_line(noted.line(time, self._kept(image)))
@@ -176,7 +180,7 @@ class _Writer(QueueListener):
             return None
 
 
-class _Losses:
+class _DropCounter:
     """Counts what is lost, and says so: once, and once a minute while it goes on."""
 
     def __init__(self, counter: Counter, what: str) -> None:
@@ -185,7 +189,7 @@ class _Losses:
 
     def __call__(self, error: BaseException) -> None:
         self._counter.inc()
-        if time.monotonic() - self._said >= SAID_EVERY:
+        if time.monotonic() - self._said >= LOG_INTERVAL_S:
             self._said = time.monotonic()
             log.error(
                 "the prediction log loses %s (%s); pictures are answered all the same,"

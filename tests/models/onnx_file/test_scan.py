@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.card import METADATA_KEY
 from models.model import ZooError, open_model
-from models.onnx_file.scan import MAX_FIELDS, MAX_METADATA_BYTES, OnnxFileError, metadata_of
+from models.onnx_file.scan import MAX_FIELDS, MAX_METADATA_BYTES, OnnxFileError, scan_metadata
 from tests.support.models.corrupted import BYTES, LINEAR, behind, renamed, spoilt
 
 
@@ -188,5 +188,5 @@ def test_changed_bytes_are_refused_or_read(changes):
 
 def _only_refused(data):
     with contextlib.suppress(OnnxFileError):
-        metadata = metadata_of(data)
+        metadata = scan_metadata(data)
         assert all(len(text) <= MAX_METADATA_BYTES for text in metadata.values())

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from loadtests.server import serving
 from models.model import ZOO
-from service.api import auth as access
+from service.api import auth
 from service.api.auth import Access
-from service.errors import TooMany
+from service.errors import RateLimited
 from tests.support.images import pictures
 
 PNG = pictures.encoded(pictures.digit(7))
@@ -117,8 +117,8 @@ def test_a_trusted_proxy_says_who_is_asking(tmp_path):
 def test_no_client_gets_more_than_its_rate(rate, steps):
     """Whatever the rhythm: in any stretch at most the burst and what has come back since."""
     now = [0.0]
-    original = access.time.monotonic
-    access.time.monotonic = lambda: now[0]
+    original = auth.time.monotonic
+    auth.time.monotonic = lambda: now[0]
     try:
         gate = Access(rate=rate)
         admitted: deque[float] = deque()
@@ -126,15 +126,15 @@ def test_no_client_gets_more_than_its_rate(rate, steps):
             now[0] += pause
             try:
                 gate.charge({}, f"192.0.2.{client}")
-            except TooMany as refused:
+            except RateLimited as refused:
                 wait = int(refused.headers["Retry-After"])
                 assert wait >= 1
             else:
                 if client == 0:
                     admitted.append(now[0])
     finally:
-        access.time.monotonic = original
-    burst = max(access.BURST * rate, 1)
+        auth.time.monotonic = original
+    burst = max(auth.BURST_S * rate, 1)
     for first in range(len(admitted)):
         for last in range(first, len(admitted)):
             assert last - first + 1 <= burst + rate * (admitted[last] - admitted[first]) + 1e-6
@@ -142,15 +142,15 @@ def test_no_client_gets_more_than_its_rate(rate, steps):
 
 def test_the_memory_of_clients_is_bounded():
     gate = Access(rate=1)
-    for client in range(access.CLIENTS + 500):
+    for client in range(auth.MAX_CLIENTS + 500):
         gate.charge({}, f"2001:db8:{client:x}::1")
-    assert len(gate._clients) == access.CLIENTS
+    assert len(gate._clients) == auth.MAX_CLIENTS
 
 
 def test_one_household_is_one_client():
     gate = Access(rate=0.1)
     gate.charge({}, "2001:db8::1")
-    with pytest.raises(TooMany):
+    with pytest.raises(RateLimited):
         gate.charge({}, "2001:db8::2")
     gate.charge({}, "2001:db8:0:1::1")
 
@@ -158,4 +158,4 @@ def test_one_household_is_one_client():
 @given(st.text(string.printable, min_size=16, max_size=40), st.text(string.printable, max_size=40))
 def test_only_the_key_is_the_key(key, other):
     gate = Access([key])
-    assert gate.admits({b"x-api-key": other.encode()}) == (other.strip() == key)
+    assert gate.is_authorised({b"x-api-key": other.encode()}) == (other.strip() == key)

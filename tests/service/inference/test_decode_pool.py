@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.inference.batch_queue import QueueTimeout
-from service.inference.decode_pool import CHUNK_BYTES, CHUNK_ITEMS, SMALL, FairPool
+from service.inference.decode_pool import CHUNK_BYTES, CHUNK_ITEMS, SMALL, DecodePool
 
 PATIENCE = 10.0
 LARGE = bytes(SMALL + 1)
@@ -37,7 +37,7 @@ def test_a_flood_of_one_model_does_not_starve_another():
     done: list[str] = []
 
     async def scenario():
-        pool = FairPool(1)
+        pool = DecodePool(1)
         slow, quick = pool.lane(sleeper(0.01, done, "slow")), pool.lane(sleeper(0.001, done, "quick"))
         photos = [asyncio.create_task(slow.run(bytes(CHUNK_BYTES), soon())) for _ in range(50)]
         await asyncio.sleep(0.05)
@@ -54,7 +54,7 @@ def test_busy_lanes_get_equal_time_not_equal_numbers():
     done: list[str] = []
 
     async def scenario():
-        pool = FairPool(1)
+        pool = DecodePool(1)
         slow, quick = pool.lane(sleeper(0.008, done, "slow")), pool.lane(sleeper(0.002, done, "quick"))
         tasks = []
         for _ in range(60):  # large items: one to a chunk
@@ -75,7 +75,7 @@ def test_a_lane_that_was_idle_has_saved_no_credit():
     done: list[str] = []
 
     async def scenario():
-        pool = FairPool(1)
+        pool = DecodePool(1)
         old, new = pool.lane(sleeper(0.002, done, "old")), pool.lane(sleeper(0.002, done, "new"))
         for _ in range(40):
             await old.run(b"x", soon())
@@ -95,7 +95,7 @@ def test_one_bad_item_spoils_only_itself():
         return 10 // len(item)
 
     async def scenario():
-        lane = FairPool(1).lane(work)
+        lane = DecodePool(1).lane(work)
         return await asyncio.gather(
             *(lane.run(item, soon()) for item in (b"1", b"", b"55555")), return_exceptions=True
         )
@@ -124,7 +124,7 @@ def test_an_error_holds_nothing_of_its_item():
         return item
 
     async def scenario():
-        lane = FairPool(1).lane(work)
+        lane = DecodePool(1).lane(work)
         try:
             await lane.run(b"x", soon())
         except ValueError as error:
@@ -145,7 +145,7 @@ def test_large_items_of_a_burst_are_shared_by_all_threads():
             meet.wait(5)
 
     async def scenario():
-        lane = FairPool(2).lane(work)
+        lane = DecodePool(2).lane(work)
         await asyncio.gather(*(lane.run(LARGE, soon()) for _ in range(4)))
 
     asyncio.run(scenario())
@@ -168,7 +168,7 @@ def test_small_items_leave_one_thread_to_large_ones():
             running.remove(kind)
 
     async def scenario():
-        pool = FairPool(2)
+        pool = DecodePool(2)
         digits, photos = pool.lane(work), pool.lane(work)
         await asyncio.gather(
             *(digits.run(b"x", soon()) for _ in range(40)), *(photos.run(LARGE, soon()) for _ in range(10))
@@ -183,7 +183,7 @@ def test_who_has_gone_or_waited_too_long_costs_nothing():
     done: list[bytes] = []
 
     async def scenario():
-        lane = FairPool(1).lane(lambda item: (time.sleep(0.05), done.append(item)))
+        lane = DecodePool(1).lane(lambda item: (time.sleep(0.05), done.append(item)))
         first = asyncio.create_task(lane.run(bytes(CHUNK_BYTES), soon()))
         await asyncio.sleep(0.01)
         gone = asyncio.create_task(lane.run(b"gone", soon()))
@@ -208,7 +208,7 @@ def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
     lock = threading.Lock()
 
     async def scenario():
-        pool = FairPool(threads)
+        pool = DecodePool(threads)
 
         def work(number):
             def note(item: bytes) -> int:

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from models.model import CPU, ZOO, find, open_model
+from models.model import CPU, ZOO, find_model_files, open_model
 from service.inference.session import (
+    BucketedModel,
     Device,
     DeviceError,
-    FixedSizes,
     batch_size,
     choose_device,
-    open_sessions,
+    open_models,
 )
 from service.settings import Settings
 
@@ -20,7 +20,7 @@ from service.settings import Settings
 def test_padding_to_a_fixed_size_changes_no_answer(name, count):
     """Binding and padding work on every provider; here on the CPU's."""
     model = open_model(ZOO / f"{name}.onnx")
-    fixed = FixedSizes(**vars(model))
+    fixed = BucketedModel(**vars(model))
     pixels = np.random.default_rng(count).integers(0, 256, (count, *model.card.view.shape), np.uint8)
 
     expected, answered = model(pixels), fixed(pixels)
@@ -56,7 +56,7 @@ def test_only_a_few_sizes_are_ever_run():
         def run_with_iobinding(self, bound):
             model.session.run_with_iobinding(bound.inner)
 
-    fixed = FixedSizes(**(vars(model) | {"session": Session()}))
+    fixed = BucketedModel(**(vars(model) | {"session": Session()}))
     fixed.warm_up(20)
     warm = sizes.copy()
     for count in range(1, 21):
@@ -81,16 +81,16 @@ def test_the_cpu_is_a_choice_and_needs_no_reason():
 
 
 def test_every_model_of_the_zoo_opens_on_the_device_that_auto_finds():
-    device, models = open_sessions(find(ZOO), Settings())
+    device, models = open_models(find_model_files(ZOO), Settings())
 
-    assert {model.path for model in models} == set(find(ZOO))
+    assert {model.path for model in models} == set(find_model_files(ZOO))
     assert device.name == "cuda" or device.reason
 
 
 @pytest.mark.gpu
 def test_cuda_is_really_used():
     try:
-        device, models = open_sessions(find(ZOO), Settings(device="cuda"))
+        device, models = open_models(find_model_files(ZOO), Settings(device="cuda"))
     except DeviceError as error:
         pytest.skip(str(error))
     assert device.name == "cuda"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from loadtests.server import REPO, serving
 from models.model import ZOO, open_model
-from service.monitoring.drift import ENOUGH, WINDOW, Drift, stability_index
-from service.monitoring.shared_counters import SHARED_FOLDER, SharedCounts
+from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW, Drift, stability_index
+from service.monitoring.shared_counters import SHARED_FOLDER, SharedCounters
 from tests.support.images import pictures
 from training.data import mnist
 
@@ -76,7 +76,7 @@ def price_row(price, familiarity=1.0):
 def test_few_answers_have_no_index():
     drift = Drift(DIGITS)
     empty = drift.report()
-    for count in range(10 * ENOUGH):
+    for count in range(10 * MIN_ANSWERS_PER_BIN):
         assert set(drift.report().index.values()) == {None}
         drift.observe(class_row(count % 10))
 
@@ -129,8 +129,8 @@ def test_without_a_reference_only_the_unfamiliar_are_counted():
 
 OTHER_WORKER = """
 import sys
-from service.monitoring.shared_counters import SharedCounts
-counts = SharedCounts("drift-x", 3)
+from service.monitoring.shared_counters import SharedCounters
+counts = SharedCounters("drift-x", 3)
 counts.own[1] += 5
 print("counted", flush=True)
 sys.stdin.read()
@@ -139,7 +139,7 @@ sys.stdin.read()
 
 def test_workers_add_up_while_they_live(tmp_path, monkeypatch):
     monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
-    mine, other_model = SharedCounts("drift-x", 3), SharedCounts("drift-xy", 3)
+    mine, other_model = SharedCounters("drift-x", 3), SharedCounters("drift-xy", 3)
     mine.own[0], mine.own[1], other_model.own[2] = 2, 1, 9
     other = subprocess.Popen(
         [sys.executable, "-c", OTHER_WORKER], cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -15,9 +15,9 @@ from models.prediction_record import Truth
 from service.answers import ClassFacts
 from service.monitoring.metrics import LOG_LINES_LOST, LOG_PICTURES_LOST
 from service.monitoring.prediction_log.writer import (
-    WAITING_LINES,
-    WAITING_PICTURE_BYTES,
-    Answered,
+    MAX_QUEUED_LINES,
+    MAX_QUEUED_PICTURE_BYTES,
+    PredictionEvent,
     PredictionLog,
 )
 from service.settings import Settings
@@ -121,32 +121,32 @@ def test_what_waits_is_bounded(tmp_path):
     log = PredictionLog(Settings(prediction_log=tmp_path))
     card, image = open_model(ZOO / "digits-linear.onnx").card, bytes(1000)
     facts = ClassFacts(label="7", probability=1.0, probabilities={"7": 1.0}, familiar=True)
-    answered = Answered("a", None, "/classify", card, facts, 1.0, {})
+    event = PredictionEvent("a", None, "/classify", card, facts, 1.0, {})
     references, before = sys.getrefcount(image), LOG_LINES_LOST._value.get()
-    for _ in range(WAITING_LINES + 50):
-        log.answered(answered, image)
+    for _ in range(MAX_QUEUED_LINES + 50):
+        log.log_prediction(event, image)
 
     # One is being written; the others were counted. No upload is held by what waits.
     assert LOG_LINES_LOST._value.get() - before in (49, 50)
     assert sys.getrefcount(image) == references
     with pytest.raises(queue.Full):
-        log.told(Truth(request_id="a", truth="7"))
+        log.log_feedback(Truth(request_id="a", truth="7"))
     with (tmp_path / "predictions-0.jsonl").open("rb") as pipe:
         closing = threading.Thread(target=log.close)
         closing.start()
         lines = pipe.readlines()
         closing.join()
-    assert len(lines) in (WAITING_LINES, WAITING_LINES + 1)
+    assert len(lines) in (MAX_QUEUED_LINES, MAX_QUEUED_LINES + 1)
 
 
 def test_pictures_that_wait_are_bounded(tmp_path):
     os.mkfifo(tmp_path / "predictions-0.jsonl")
     log = PredictionLog(Settings(prediction_log=tmp_path, log_pictures=True))
-    card, image = open_model(ZOO / "digits-linear.onnx").card, bytes(WAITING_PICTURE_BYTES // 4)
+    card, image = open_model(ZOO / "digits-linear.onnx").card, bytes(MAX_QUEUED_PICTURE_BYTES // 4)
     facts = ClassFacts(label="7", probability=1.0, probabilities={"7": 1.0}, familiar=True)
     before = LOG_PICTURES_LOST._value.get()
     for _ in range(6):
-        log.answered(Answered("a", None, "/classify", card, facts, 1.0, {}), image)
+        log.log_prediction(PredictionEvent("a", None, "/classify", card, facts, 1.0, {}), image)
     with (tmp_path / "predictions-0.jsonl").open("rb") as pipe:
         closing = threading.Thread(target=log.close)
         closing.start()

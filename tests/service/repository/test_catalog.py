@@ -7,10 +7,10 @@ import weakref
 import pytest
 
 from models.model import open_model
-from models.onnx_file.file import Stamp
+from models.onnx_file.file import FileStamp
 from service.errors import UnknownModel
 from service.repository.catalog import Catalog
-from service.repository.quarantine import Note, Notes
+from service.repository.quarantine import Quarantine, QuarantineEntry
 from service.settings import Settings
 from tests.support.images import pictures
 from tests.support.models.files import model_file, put
@@ -45,7 +45,7 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
         assert catalog.put(new) is old
         assert catalog.classifier("digits-linear") is new
 
-        with old.held():
+        with old.pin():
             closing = asyncio.create_task(old.close())
             await asyncio.sleep(0.2)
             assert not closing.done()
@@ -74,26 +74,26 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
 def test_a_worker_that_is_started_again_leaves_bad_files_out(zoo, tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     shared.mkdir()
-    monkeypatch.setattr("service.repository.catalog.Notes.of_this_service", lambda: Notes(shared))
+    monkeypatch.setattr("service.repository.catalog.Quarantine.of_this_service", lambda: Quarantine(shared))
     settings = Settings(models_dir=zoo, device="cpu")
     put(zoo, "rubbish", b"not a model")
     put(zoo, "known", model_file("known"))
     status = (zoo / "known.onnx").stat()
-    Notes(shared).put("known", Note(stamp=Stamp.of(status), reason="it crashed a trial"))
+    Quarantine(shared).put("known", QuarantineEntry(stamp=FileStamp.of(status), reason="it crashed a trial"))
 
     again = Catalog.open(settings, strict=False)
     assert set(again.engines) == {"digits-linear"}
-    assert "does not open" in Notes(shared).all()["rubbish"].reason
+    assert "does not open" in Quarantine(shared).all()["rubbish"].reason
 
     (zoo / "rubbish.onnx").unlink()
     first = Catalog.open(settings)  # a start, not a worker: everything is opened, nothing is remembered
     assert set(first.engines) == {"digits-linear", "known"}
-    assert Notes(shared).all() == {}
+    assert Quarantine(shared).all() == {}
 
 
 def test_notes_are_shared_between_processes_and_kept_where_a_disk_is_full(tmp_path, caplog):
-    note = Note(stamp=Stamp(1, 2, 3), reason="why")
-    ours, theirs = Notes(tmp_path), Notes(tmp_path)
+    note = QuarantineEntry(stamp=FileStamp(1, 2, 3), reason="why")
+    ours, theirs = Quarantine(tmp_path), Quarantine(tmp_path)
     ours.put("one", note)
     assert theirs.all() == {"one": note}
     theirs.drop("one")

@@ -19,16 +19,16 @@ AFTER_A_FLOOD = (
     RESIDENT
     + """
 import asyncio
-from service.server import lifespan as lifetime
+from service.server import lifespan
 
-lifetime.GIVEN_BACK_EVERY = 0.2
+lifespan.TRIM_INTERVAL_S = 0.2
 
 async def main():
     flood = [bytearray(50_000) for _ in range(2_000)]
     last = flood[-1]  # what is freed below it stays with glibc
     full = resident()
     del flood
-    async with lifetime.living(0):
+    async with lifespan.lifespan(0):
         await asyncio.sleep(1)
     print(full - resident())
 
@@ -39,15 +39,15 @@ asyncio.run(main())
 OPENED = (
     RESIDENT
     + """
-from models.model import ZOO, open_model, read
-from service import malloc as memory
-from service.inference.session import choose_device, open_session
+from models.model import ZOO, open_model, read_model_file
+from service import malloc
+from service.inference.session import choose_device, open_model_on
 from service.settings import Settings
 
 path = ZOO / "cars-transfer.onnx"
 before = resident()
 model = {}
-memory.give_back()
+malloc.trim()
 print(resident() - before)
 """
 )
@@ -56,15 +56,15 @@ WITHOUT_MEMORY = """
 import re, resource
 from pathlib import Path
 import numpy as np
-from models.model import ZOO, read
+from models.model import ZOO, read_model_file
 from service.inference.engine import Engine
-from service.inference.decode_pool import FairPool
-from service.inference.session import choose_device, open_session
+from service.inference.decode_pool import DecodePool
+from service.inference.session import choose_device, open_model_on
 from service.settings import Settings
 
 device = choose_device("cpu")
-model = open_session(read(ZOO / "cars-transfer.onnx"), device, Settings())
-engine = Engine(model.card, model, FairPool(1), Settings(), device)
+model = open_model_on(read_model_file(ZOO / "cars-transfer.onnx"), device, Settings())
+engine = Engine(model.card, model, DecodePool(1), Settings(), device)
 batch = [np.zeros(model.card.view.shape, np.uint8)] * 64
 used = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.RLIM_INFINITY))
@@ -90,7 +90,7 @@ def test_what_was_freed_goes_back_to_the_system():
 
 def test_a_session_keeps_nothing_of_the_golden_pictures():
     verified = printed(OPENED.format("open_model(path)"))
-    served = printed(OPENED.format('open_session(read(path), choose_device("cpu"), Settings())'))
+    served = printed(OPENED.format('open_model_on(read_model_file(path), choose_device("cpu"), Settings())'))
 
     assert served < verified - 20
 

@@ -8,7 +8,7 @@ from models.model import ZOO, open_model
 from training.data.mnist import mnist
 from training.data.synthetic.pages import page, pages
 from training.data.synthetic.strokes import TEMPLATES, draw_digit
-from training.evaluation.evaluate import answers
+from training.evaluation.evaluate import predict
 
 VIEW = DigitView()
 
@@ -35,7 +35,7 @@ def test_drawn_digits_are_read_by_a_network_that_saw_mnist_alone():
     seen = np.stack(
         [VIEW(255 - np.repeat(draw_digit(int(d), 120, rng)[:, :, None], 3, axis=2)) for d in truth]
     )
-    told = answers(open_model(ZOO / "digits-linear.onnx"), seen)["probabilities"].argmax(axis=1)
+    told = predict(open_model(ZOO / "digits-linear.onnx"), seen)["probabilities"].argmax(axis=1)
 
     assert (told == truth).mean() > 0.6
 
@@ -43,7 +43,7 @@ def test_drawn_digits_are_read_by_a_network_that_saw_mnist_alone():
 def test_pages_are_legible_and_the_same_for_the_same_seed(data):
     known = mnist(data).train
     once, again, other = (pages(known, 200, VIEW, seed) for seed in (1, 1, 2))
-    told = answers(open_model(ZOO / "digits-cnn.onnx"), once.pixels)["probabilities"].argmax(axis=1)
+    told = predict(open_model(ZOO / "digits-cnn.onnx"), once.pixels)["probabilities"].argmax(axis=1)
 
     assert once.pixels.shape == (200, *VIEW.shape)
     assert np.array_equal(once.pixels, again.pixels)

@@ -6,7 +6,7 @@ import torch
 
 from models.model import open_model
 from tests.training.conftest import LINEAR
-from training.data.synthetic.outliers import strangers
+from training.data.synthetic.outliers import draw_outliers
 from training.export import calibration as calibrate
 from training.recipes import RECIPES
 
@@ -75,14 +75,14 @@ def test_familiarity_tells_strange_features_from_usual_ones():
     def usual(count):
         return (centres[torch.randint(0, 3, (count,))] + torch.randn(count, 6)) @ mix
 
-    def strange(count):
+    def outliers(count):
         return (2 * torch.randn(count, 6)) @ mix + torch.randn(count, 30)
 
-    familiarity = calibrate.Familiarity(usual(2000), strange(2000))
+    familiarity = calibrate.Familiarity(usual(2000), outliers(2000))
     threshold = calibrate.threshold(familiarity(usual(2000)).numpy())
 
     assert (familiarity(usual(2000)) >= threshold).float().mean() > 0.97
-    assert (familiarity(strange(500)) < threshold).float().mean() > 0.95
+    assert (familiarity(outliers(500)) < threshold).float().mean() > 0.95
     assert (familiarity((20 + torch.randn(500, 6)) @ mix) < threshold).float().mean() > 0.99
     assert (familiarity(usual(500) + 5 * torch.randn(500, 30)) < threshold).float().mean() > 0.99
 
@@ -90,7 +90,7 @@ def test_familiarity_tells_strange_features_from_usual_ones():
 @pytest.mark.parametrize("data_set", ["mnist", "cars"])
 def test_strangers_are_strange_and_the_same_for_the_same_seed(data, data_set):
     view = LINEAR.view if data_set == "mnist" else RECIPES["cars-cnn"].view
-    once, again, other = (strangers(data_set, view, 14, seed, data) for seed in (1, 1, 2))
+    once, again, other = (draw_outliers(data_set, view, 14, seed, data) for seed in (1, 1, 2))
 
     assert {"blank", "noise", "scribble", "letters", "landscape", "clothing"} < set(once)
     for kind, pixels in once.items():

@@ -9,8 +9,8 @@ import pytest
 from models.model import open_model
 from tests.training.conftest import LINEAR
 from training.data import splits as datasets
-from training.export import onnx_graph as graphs
-from training.export.drift_reference import deciles, refer
+from training.export import onnx_graph
+from training.export.drift_reference import deciles, write_reference
 from training.export.export import ExportError, export
 from training.export.model_card import meaning, render
 from training.fitting.fit import fit
@@ -43,15 +43,15 @@ def test_the_reference_of_a_file_is_written_again_and_nothing_else(digits, tmp_p
     path = export(LINEAR, fit(LINEAR, digits), digits, tmp_path)
     model = open_model(path)
     bare = model.card.model_copy(update={"reference": None})
-    graphs.write(onnx.load(path), bare, path)
+    onnx_graph.write(onnx.load(path), bare, path)
     before = onnx.load(path)
-    refer(open_model(path), digits)
+    write_reference(open_model(path), digits)
     after = onnx.load(path)
 
     assert open_model(path).card == model.card
     assert after.graph == before.graph
     with pytest.raises(datasets.DataError, match="trained on other pictures"):
-        refer(model, digits.limited(100))
+        write_reference(model, digits.limited(100))
 
 
 def test_deciles_have_equal_shares():

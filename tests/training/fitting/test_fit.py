@@ -10,11 +10,11 @@ from tests.training.conftest import LINEAR
 from training.data import augment
 from training.data import splits as datasets
 from training.fitting.fit import fit
-from training.fitting.result import Fitted
-from training.fitting.train import learn
+from training.fitting.result import TrainingResult
+from training.fitting.train import train_recipe
 
 
-def weights(fitted: Fitted) -> torch.Tensor:
+def weights(fitted: TrainingResult) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in fitted.network.parameters()])
 
 
@@ -63,8 +63,8 @@ def test_the_best_epoch_is_kept_and_training_stops_early(digits):
 def test_a_second_training_goes_on_with_the_same_network(digits, tmp_path):
     recipe = replace(LINEAR, pages=50, finish={"epochs": 2, "learning_rate": 1e-4, "pages": 0})
     seen = []
-    fitted = learn(recipe, digits, tmp_path / "checkpoint.pt", seen.append)
-    first = learn(replace(recipe, finish={}), digits, tmp_path / "other.pt")
+    fitted = train_recipe(recipe, digits, tmp_path / "checkpoint.pt", seen.append)
+    first = train_recipe(replace(recipe, finish={}), digits, tmp_path / "other.pt")
 
     assert [epoch.epoch for epoch in fitted.history] == [1, 2, 3, 4]
     assert tuple(seen) == fitted.history
@@ -76,7 +76,7 @@ def test_a_second_training_goes_on_with_the_same_network(digits, tmp_path):
 def test_fitted_survives_the_disk(digits, tmp_path):
     fitted = fit(LINEAR, digits)
     fitted.save(tmp_path)
-    loaded = Fitted.load(tmp_path, LINEAR)
+    loaded = TrainingResult.load(tmp_path, LINEAR)
 
     assert torch.equal(weights(fitted), weights(loaded))
     assert fitted.history == loaded.history
@@ -84,4 +84,4 @@ def test_fitted_survives_the_disk(digits, tmp_path):
 
 def test_what_was_never_trained_cannot_be_loaded(tmp_path):
     with pytest.raises(datasets.DataError, match="training train digits-linear"):
-        Fitted.load(tmp_path, LINEAR)
+        TrainingResult.load(tmp_path, LINEAR)

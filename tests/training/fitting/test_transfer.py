@@ -114,7 +114,7 @@ def test_a_split_by_picture_has_the_same_groups_on_both_sides(drawings):
 def test_maps_are_mirrored_and_cut_but_never_moved():
     torch.manual_seed(0)
     before = 1 + torch.rand(64, 3, 13, 16)
-    after = augment.maps(before.clone())
+    after = augment.feature_cutout(before.clone())
     kept = after != 0
     same = torch.where(kept, (after == before) | (after == before.flip(3)), True)
 

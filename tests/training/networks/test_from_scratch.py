@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training.networks import architectures as networks
+from training.networks import architectures
 from training.networks.from_scratch import Linear, ReLU, backward, cross_entropy, descend, forward, l1
 
 RNG = np.random.default_rng(0)
@@ -25,12 +25,12 @@ def by_hand(*linears: torch.nn.Linear) -> list:
 def test_torch_takes_the_step_that_the_hand_takes(hidden):
     pictures = RNG.random((16, 1, 28, 28))
     classes = RNG.integers(0, 10, 16)
-    network = networks.digits_mlp(hidden) if hidden else networks.digits_linear()
+    network = architectures.digits_mlp(hidden) if hidden else architectures.digits_linear()
     network = network.double().eval()
     linears = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     layers = by_hand(*linears)
 
-    inputs = (pictures.reshape(16, -1) - networks.MNIST_MEAN[0]) / networks.MNIST_STD[0]
+    inputs = (pictures.reshape(16, -1) - architectures.MNIST_MEAN[0]) / architectures.MNIST_STD[0]
     loss, gradient = cross_entropy(forward(layers, inputs), classes)
     backward(layers, gradient)
     descend(layers, 0.1)

@@ -28,7 +28,7 @@ LETTERS = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwy&%?!#@+=*"
 Draw = Callable[[np.random.Generator], Picture]
 
 
-def strangers(
+def draw_outliers(
     data: str, view: View, count: int, seed: int, root: Path = Path("data")
 ) -> dict[str, npt.NDArray[np.uint8]]:
     """About `count` pictures, as `view` shows them, that are no pictures of the data set `data`.

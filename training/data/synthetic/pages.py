@@ -47,7 +47,7 @@ def _read_back(
             digit = int(known.targets[index])
             ink = _rewritten(known.pixels[index, :, :, 0], height, rng)
         seen = view(page(ink, rng))
-        if _alike(seen, view(_on_black(ink))) > LEGIBLE:
+        if _correlation(seen, view(_on_black(ink))) > LEGIBLE:
             yield seen, digit
 
 
@@ -151,7 +151,7 @@ def _on_black(ink: Ink) -> Picture:
     return cv2.cvtColor(framed, cv2.COLOR_GRAY2RGB)
 
 
-def _alike(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
+def _correlation(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
     """Correlation of two views; 0 where one of them is empty."""
     a, b = (np.asarray(view, np.float64).ravel() - view.mean() for view in (one, other))
     return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-9))
