@@ -8,7 +8,11 @@ from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 
 PAGE = Path(__file__).parents[2] / "page"
-PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
+PAGE_FILES = {"/": "index.html"} | {
+    f"/{name}": name for name in ("page.css", "page.js", "answer.js", "dom.js", "format.js", "service.js")
+}
+"""The file of each path, all of them named, so that nothing else in the folder is ever served."""
+
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
