@@ -97,8 +97,11 @@ class Edge:
             )
 
     def _check_passes_on(self, path: str) -> None:
-        """Raise where BentoML must not answer: it would not know that the process is not ready, and would
-        redirect a path that ends in a slash, on whichever host the client names."""
+        """Raise where BentoML must not answer.
+
+        It does not know whether the process is ready, and redirects a path that ends in a slash to whichever
+        host the client names.
+        """
         if path == "/readyz" and (reason := self._application.unready_reason):
             raise NotReady(reason)
         if path.endswith("/"):

@@ -12,8 +12,10 @@ from service.settings import read_settings
 
 
 def create_app(application: Application) -> Edge:
-    """The edge around BentoML's application: what the edge answers never enters BentoML's middleware
-    (docs/decisions/0011)."""
+    """The edge around BentoML's application.
+
+    What the edge answers never enters BentoML's middleware (docs/decisions/0011).
+    """
     service = declare(lambda: application)
     return Edge(
         service.to_asgi(),
