@@ -6,6 +6,7 @@ pytest and its workers are left to pytest-cov.
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -24,8 +25,7 @@ def is_measured(arguments: list[str]) -> bool:
     if not Path(os.environ["COVERAGE_SITE"]).resolve().is_relative_to(Path(sys.prefix).resolve()):
         return True
     return any(
-        flag == "-m" and module.startswith(("models", "service"))
-        for flag, module in zip(arguments, arguments[1:], strict=False)
+        flag == "-m" and module.startswith(("models", "service")) for flag, module in pairwise(arguments)
     )
 
 
