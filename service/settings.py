@@ -1,14 +1,19 @@
-"""Every setting of the service, read once from the environment (prefix GLIMPSE_)."""
+"""Every setting of the service, read once in each process from the environment (prefix GLIMPSE_)."""
 
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.image.decode import FORMATS, MAX_PIXELS, Format
 from models.model import ZOO
+
+
+class SettingsError(Exception):
+    """A variable of the environment that cannot be used; the message names it."""
+
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -131,3 +136,16 @@ class Settings(BaseSettings):
         if value and info.data.get("prediction_log") is None:
             raise ValueError("pictures are kept beside the prediction log; set GLIMPSE_PREDICTION_LOG too")
         return value
+
+
+def read_settings() -> Settings:
+    """The settings of this process, from its environment.
+
+    Raises:
+        SettingsError: A variable is wrong; the message says which, and what is wrong with it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"GLIMPSE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n       ".join(wrong)) from None

@@ -95,12 +95,16 @@ class Engine(Generic[CardT]):
             self._holders -= 1
 
     async def close(self) -> None:
-        """Wait until nobody is being answered, then end the threads and free the model.
+        """Wait until no request is in flight, then end the threads and free the model.
 
-        Only for an engine that nobody can find any more.
+        Only for an engine that the catalog no longer has.
         """
         while self.admission.under_way or self._holders:
             await asyncio.sleep(DRAIN_POLL_S)
+        self.release()
+
+    def release(self) -> None:
+        """End the threads and free the model of an engine that no request uses."""
         self.watchdog.close()
         self._lane.close()
         self._queue.close()

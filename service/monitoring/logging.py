@@ -32,7 +32,7 @@ class _JSONLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure(form: Literal["text", "json"]) -> None:
+def configure_logging(form: Literal["text", "json"]) -> None:
     """All loggers of this process to stderr, from INFO on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_JSONLines() if form == "json" else _Text(FORMAT))
