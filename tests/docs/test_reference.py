@@ -12,6 +12,7 @@ from service.monitoring import metrics
 from service.settings import Settings
 from training.__main__ import app
 
+PYPROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 ROW = re.compile(r"^\| `([A-Z_]+)` \| ([^|]+) \|", re.MULTILINE)
 SETTINGS = dict(ROW.findall((REPO / "docs" / "settings.md").read_text()))
 OPERATIONS = (REPO / "docs" / "operations.md").read_text()
@@ -66,8 +67,19 @@ def test_commands_of_training_are_listed():
     assert set(re.findall(r"--[a-z][a-z-]+", TRAINING)) <= options
 
 
+@pytest.mark.parametrize("package", ["models", "training", "service"])
+def test_floors_are_in_the_plan(package):
+    plan = (REPO / "docs" / "architecture.md").read_text().partition(f"\n### {package}/\n")[2]
+    contract = next(
+        one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one.get("containers") == [package]
+    )
+    floors = {name.strip() for layer in contract["layers"] for name in layer.split("|")}
+
+    assert floors <= set(re.findall(r"\w+", plan.partition("\n#")[0]))
+
+
 def test_version_has_its_section_in_the_changelog():
-    version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
+    version = PYPROJECT["project"]["version"]
     sections = re.findall(r"^## (\S+)(?: - (\d{4}-\d\d-\d\d))?$", (REPO / "CHANGELOG.md").read_text(), re.M)
 
     assert sections[0] == ("Unreleased", "")
