@@ -39,7 +39,7 @@ test-bench: .venv-dev/ready .venv/ready  ## the tests of loadtests/bench
 coverage: .venv-dev/ready .venv/ready  ## which lines of models/ and service/ the tests run; runs/coverage/index.html
 	@mkdir -p runs/coverage
 	COVERAGE_FILE=$(CURDIR)/runs/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
-	COVERAGE_SITE=$(abspath $(wildcard .venv-dev/lib/python3.*/site-packages)) \
+	COVERAGE_SITE=$$(echo $(CURDIR)/.venv-dev/lib/python3.*/site-packages) \
 	PYTHONPATH=$(CURDIR)/tests/support/coverage \
 	$(PYTEST) -m "not bench and not container" $(PARALLEL) --cov=models --cov=service \
 	  --cov-report=term --cov-report=html:runs/coverage
