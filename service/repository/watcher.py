@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from models.model import SUFFIX, Model, ZooError, read_model_file
 from models.onnx_file.file import FileStamp
-from models.onnx_file.scan import printable
+from models.onnx_file.printable import printable
 from models.sandbox import verify_in_subprocess
 from service import malloc
 from service.errors import ModelRefused, UnknownModel
