@@ -30,8 +30,11 @@ _BYTE_TYPES = (1, 2, 6, 7)
 _TILE_SIDES = (322, 323)
 """TIFF tags of a tile's width and length."""
 
-_INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
-"""TIFF types of whole numbers, all read as unsigned: a negative tile side is as bad as a huge one."""
+_INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 13: "I", 16: "Q", 17: "Q", 18: "Q"}
+"""TIFF types that libtiff takes a tile's side from, offsets (13, 18) among them.
+
+All are read as unsigned: a negative side is as bad as a huge one.
+"""
 
 
 class TooManyBlocks(ValueError):
