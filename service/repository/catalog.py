@@ -12,7 +12,7 @@ import cv2
 from models.card import ClassifierCard, RegressorCard
 from models.model import Model, ZooError, find_model_files
 from models.onnx_file.file import FileStamp
-from models.onnx_file.scan import printable
+from models.onnx_file.printable import printable
 from service.errors import NotReady, UnknownModel
 from service.inference.decode_pool import DecodePool
 from service.inference.engine import CardT, Engine

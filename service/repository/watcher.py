@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from models.model import SUFFIX, Model, ZooError, read_model_file
+from models.model import SUFFIX, Model, ZooError, is_model_file, read_model_file
 from models.onnx_file.file import FileStamp
 from models.sandbox import verify_in_subprocess
 from service import malloc
@@ -225,7 +225,7 @@ class ModelWatcher:
         files: dict[str, FileStamp] = {}
         with os.scandir(self._settings.models_dir) as entries:
             for entry in entries:
-                if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
+                if is_model_file(entry.name):
                     # Removed since the folder was listed, or a link to nothing.
                     with contextlib.suppress(FileNotFoundError):
                         files[entry.name.removesuffix(SUFFIX)] = FileStamp.of(entry.stat())

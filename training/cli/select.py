@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.model import Model, open_model
+from models.model import Model, find_model_files, open_model
 from training.data import sources
 from training.data.splits import DataError, Splits
 from training.recipe import Recipe
@@ -34,7 +34,7 @@ def load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
 
 def models_of(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
     """Each model with the data it was trained on; without names, those whose data is at hand."""
-    for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
+    for name in names or [path.stem for path in find_model_files(zoo)]:
         model = open_model(zoo / f"{name}.onnx")
         if not names and not sources.is_available(model.card.training.name, data):
             log.warning("%s: its data is not at hand", name)
