@@ -117,7 +117,7 @@ def open_model_on(file: OnnxFile, device: Device, settings: Settings) -> Model:
 
 
 def _shrink_arena(model: Model) -> None:
-    """Free the arena of what its largest batch took: all golden pictures at once, when the file was opened."""
+    """Free what the arena keeps of its largest batch: all golden pictures, run when the file was opened."""
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     pixels = np.zeros((1, *model.card.view.shape), np.uint8)
