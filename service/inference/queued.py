@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -82,7 +83,8 @@ def run_group(
     except RuntimeError as error:
         future = Future()
         future.set_exception(MemoryError(str(error)))
-    future.add_done_callback(lambda done: loop.call_soon_threadsafe(on_done, done))
+    # Not a lambda: this runs in the worker thread, where each Python frame needs the interpreter's lock.
+    future.add_done_callback(partial(loop.call_soon_threadsafe, on_done))  # type: ignore[arg-type]
 
 
 def settle(
