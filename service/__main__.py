@@ -58,7 +58,7 @@ def _serve_or_check(settings: Settings, options: argparse.Namespace) -> None:
     # Here: the process that only supervises workers needs no models in its memory.
     from models.model import ZooError
     from service.application import Application
-    from service.inference.session import DeviceError
+    from service.inference.device import DeviceError
     from service.monitoring.prediction_log import jsonl_files
     from service.server.app import create_app
     from service.server.supervisor import connections_of, serve_here

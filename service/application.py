@@ -10,7 +10,7 @@ from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
 from service.http.connection import Connections
 from service.http.upload_budget import UploadBudget
-from service.inference.session import DeviceError
+from service.inference.device import DeviceError
 from service.monitoring import metrics
 from service.monitoring.prediction_log.writer import PredictionLog, open_log
 from service.prediction.predictor import Predictor
@@ -63,7 +63,7 @@ class Application:
             DeviceError: The device that the settings ask for is not there.
         """
         application = Application._around(Catalog.open(settings, strict), settings, connections)
-        metrics.DRIFT.reports = application.catalog.drift
+        metrics.register_drift(application.catalog.drift)
         # What is here now stays: without this, every full collection goes through 130,000 objects of imported
         # modules and holds up all requests for 50 to 100 ms.
         gc.collect()

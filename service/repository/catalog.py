@@ -15,8 +15,9 @@ from models.onnx_file.file import FileStamp
 from models.onnx_file.printable import printable
 from service.errors import NotReady, UnknownModel
 from service.inference.decode_pool import DecodePool
+from service.inference.device import Device, DeviceError
 from service.inference.engine import CardT, Engine
-from service.inference.session import Device, DeviceError, open_models
+from service.inference.session import open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
 from service.repository.quarantine import Quarantine, QuarantineEntry

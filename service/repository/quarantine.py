@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.atomic import write_atomically
 from models.onnx_file.file import FileStamp
-from service.monitoring.shared_counters import SHARED_FOLDER
+from service.monitoring.shared_folder import SHARED_FOLDER
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service.http.asgi_types import App
 from service.http.connection import RESERVED_FILES, Connection, Connections, Limits, open_files_limit
-from service.monitoring.shared_counters import SHARED_FOLDER
+from service.monitoring.shared_folder import SHARED_FOLDER
 from service.settings import Settings
 
 METRICS_BYTES = 4 * 2**20
