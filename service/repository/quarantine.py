@@ -6,7 +6,6 @@ found out at a price, all of them know, also one that starts again.
 
 import contextlib
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.atomic import write_atomically
 from models.onnx_file.file import FileStamp
-from service.monitoring.shared_folder import SHARED_FOLDER
+from service.monitoring.shared_folder import shared_folder
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +48,7 @@ class Quarantine:
     @staticmethod
     def of_this_service() -> "Quarantine":
         """The quarantine that all workers share, where there are several."""
-        folder = os.environ.get(SHARED_FOLDER)
-        return Quarantine(Path(folder) if folder else None)
+        return Quarantine(shared_folder())
 
     def entries(self) -> Mapping[str, QuarantineEntry]:
         """All entries, those of other workers included."""
