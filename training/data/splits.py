@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 
 class DataError(Exception):
-    """Data that cannot be trained on; the message lists the offending lines or says how to get it."""
+    """Data that cannot be had or trained on; the message says what to mend."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Splits:
         return _sha256(self.train, self.validation, self.calibration, self.test)
 
     def limited(self, count: int) -> "Splits":
-        """The same set with at most `count` training pictures and a tenth of that in the other parts."""
+        """At most `count` training pictures, and a tenth of that in the other parts."""
         few = max(count // 10, 50)
         return replace(
             self,
@@ -96,9 +96,12 @@ class Splits:
 
 
 def group_weights(part: Examples) -> npt.NDArray[np.float32]:
-    """Loss weights by which a group counts with the square root of its size: float32 (N,), mean 1.
+    """Loss weights by which a group counts with the square root of its size.
 
     Forty photos of one car model are not forty independent prices.
+
+    Returns:
+        float32 (N,), mean 1.
     """
     if part.groups is None:
         return np.ones(len(part), np.float32)

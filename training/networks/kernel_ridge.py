@@ -1,4 +1,4 @@
-"""Ridge regression in a Gaussian kernel: predictions by likeness to training pictures."""
+"""Ridge regression in a Gaussian kernel: prediction by likeness to known pictures."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ JITTER = 1e-6
 
 
 class KernelRidge(nn.Module):
-    """A smooth function of how alike a picture's features are to those of some training pictures.
+    """A smooth function of the likeness to some training pictures, by their features.
 
     With landmarks instead of all training pictures (Nystroem's method, Williams and Seeger, NIPS 2000).
     scikit-learn fits the weights; the module predicts, so that it can go into an ONNX graph. It predicts
@@ -62,7 +62,9 @@ class KernelRidge(nn.Module):
         self.centre.copy_(features.mean(0))
         self.scale.copy_((features - self.centre).square().sum(1).mean().clamp_min(1e-12).rsqrt())
         scaled = (features - self.centre) * self.scale
-        chosen = torch.randperm(len(scaled), generator=torch.Generator().manual_seed(0))[: len(self.landmarks)]
+        chosen = torch.randperm(len(scaled), generator=torch.Generator().manual_seed(0))[
+            : len(self.landmarks)
+        ]
         # With fewer pictures than landmarks, the other landmarks stay at the centre with weight 0.
         count = len(chosen)
         self.landmarks[:count] = scaled[chosen]

@@ -1,6 +1,7 @@
-"""Drawn pictures in .npz files: drawing 13,000 of them takes minutes, reading them a second.
+"""A cache of drawn pictures in .npz files.
 
-The files lie in the folder cache of the data folder, which may be deleted at any time.
+Drawing the 13,000 outliers of an export takes minutes, reading them a second. The files lie in the folder
+cache of the data folder, which may be deleted at any time.
 """
 
 import hashlib
@@ -30,9 +31,9 @@ CODE = "code"
 def cached(
     root: Path | None, name: str, parameters: tuple[object, ...], draw: Callable[[], Arrays]
 ) -> Arrays:
-    """What `draw` returns, read from its file where the same code wrote one with the same parameters.
+    """What `draw` returns, read from a file if the same code wrote it before.
 
-    A file that is damaged or that other code wrote is replaced; one that cannot be written is left out.
+    A file that is damaged or that other code wrote is replaced. A failure to write is only logged.
 
     Args:
         root: The data folder; None draws anew and writes nothing.
@@ -71,7 +72,7 @@ def _read(path: Path, code: str) -> Arrays | None:
 
 
 def _code_digest() -> str:
-    """sha256 over the source of all views and drawings, and the versions of the libraries that draw."""
+    """sha256 over the source of views and drawings, and over library versions."""
     digest = hashlib.sha256(repr((np.__version__, cv2.__version__, PIL.__version__)).encode())
     for folder in (Path(views.__file__).parent, Path(__file__).parent):
         for file in sorted(folder.glob("*.py")):

@@ -1,4 +1,4 @@
-"""Drawn cars: pictures whose price is a known function of what is drawn, plus noise.
+"""Drawn cars, whose price is a known function of the drawing plus noise.
 
 They train and test the whole price pipeline in a minute, without any photo. The best possible median
 error is known: that of the noise, whose standard deviation on the log scale is `NOISE`.
@@ -58,7 +58,7 @@ class DrawnCar:
 
 
 def drawn_cars(models: int = 120, photos: int = 12, view: PhotoView | None = None) -> Splits:
-    """`models` car models with `photos` drawings of each, in random colour, position and light."""
+    """`models` random car models with `photos` drawings of each."""
     view = view or PhotoView(resize=64, crop=64)
     rng = np.random.default_rng(0)
     rows, pixels = [], []
@@ -82,7 +82,10 @@ def draw_model(rng: np.random.Generator) -> DrawnCar:
 
 
 def draw(car: DrawnCar, rng: np.random.Generator) -> Image.Image:
-    """The car from its side on a road, RGB, WIDTH x HEIGHT; colour, position and light are random."""
+    """The car from its side on a road: RGB, WIDTH x HEIGHT.
+
+    Colour, position and light are random.
+    """
     image = Image.new("RGB", (WIDTH, HEIGHT))
     pen = ImageDraw.Draw(image)
     light = float(rng.uniform(0.6, 1.0))

@@ -67,7 +67,7 @@ def draw_outliers(
 
 
 def _other_sets(data: str, root: Path) -> dict[str, Examples]:
-    """Training pictures of the data sets of small grey pictures that are not `data`, by kind."""
+    """Training pictures of MNIST and Fashion-MNIST, by kind, except those of `data`."""
     sets = {}
     for name, kind, fetch in (("mnist", "digits", mnist), ("fashion-mnist", "clothing", fashion_mnist)):
         if name != data:

@@ -53,7 +53,7 @@ def pages(
 def _legible(
     mnist: Examples, view: View, rng: np.random.Generator, drawn: float
 ) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
-    """Views of pages and their digits, without end, except those in which the view has lost the digit."""
+    """Endless views of pages with their digits, without those that lost the digit."""
     while True:
         height = int(rng.integers(50, 200))
         if rng.random() < drawn:
@@ -69,7 +69,10 @@ def _legible(
 
 
 def page(ink: Ink, rng: np.random.Generator) -> Picture:
-    """A photo of the ink on a sheet, with random position, colour, light, blur, noise and JPEG quality."""
+    """A photo of a sheet with the ink on it.
+
+    Position, colour, paper, light, blur, noise and JPEG quality are random.
+    """
     height, width = ink.shape
     scale = rng.uniform(1.05, 3.2, 2) if rng.random() < 0.9 else rng.uniform(3, 5, 2)
     rows, columns = int(height * scale[0]) + 8, int(max(width, height / 2) * scale[1]) + 8
@@ -154,7 +157,7 @@ def _specks(sheet: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
 
 
 def _light(rows: int, columns: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Brightness of a lamp at one side, half of the time with a hand's shadow: float32 (rows, columns, 1)."""
+    """Light from one side, often with a hand's shadow: float32 (rows, columns, 1)."""
     y, x = np.mgrid[-0.5 : 0.5 : rows * 1j, -0.5 : 0.5 : columns * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 - rng.uniform(0, 0.5) * (0.5 + np.cos(angle) * x + np.sin(angle) * y) / 1.2

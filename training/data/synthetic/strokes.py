@@ -1,7 +1,8 @@
-"""Digits drawn stroke by stroke, in shapes that are rare in MNIST's American handwriting.
+"""Digits drawn stroke by stroke, in shapes that are rare in MNIST.
 
-A one with flag and foot, a crossed seven, an open four, a slashed nought: templates of a few control
-points, bent, slanted and drawn with a pen of random width, so that no two digits are the same.
+MNIST's handwriting is American. Here are a one with flag and foot, a crossed seven, an open four, a slashed
+nought: templates of a few control points, bent, slanted and drawn with a pen of random width, so that no two
+digits are the same.
 """
 
 import cv2
@@ -15,7 +16,7 @@ Point = tuple[float, float]
 
 CURVE, LINE = True, False
 Stroke = tuple[bool, tuple[Point, ...]]
-"""CURVE: smooth through its points; LINE: straight between them. Points are (right, down) in a unit square."""
+"""CURVE: smooth through its points. LINE: straight between them. Points: (right, down) in a unit square."""
 
 RING: Stroke = (CURVE, ((0.5, 0.0), (0.12, 0.22), (0.06, 0.6), (0.3, 0.97), (0.7, 0.95), (0.94, 0.6),
                         (0.88, 0.22), (0.5, 0.0)))  # fmt: skip
@@ -89,7 +90,13 @@ TEMPLATES: dict[int, tuple[tuple[Stroke, ...], ...]] = {
 
 
 def draw_digit(digit: int, height: int, rng: np.random.Generator) -> Ink:
-    """One digit about `height` pixels tall in a tight frame, of random shape, slant and pen width."""
+    """A digit of random shape, slant and pen width in a tight frame.
+
+    Args:
+        digit: 0 to 9.
+        height: Pixels, about.
+        rng: Decides all that is random.
+    """
     shapes = TEMPLATES[digit]
     aspect = rng.uniform(0.35, 1.0) if digit != 1 else rng.uniform(0.25, 0.8)
     angle, slant = rng.normal(0, 0.1), rng.normal(0, 0.25)
