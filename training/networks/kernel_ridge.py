@@ -62,9 +62,8 @@ class KernelRidge(nn.Module):
         self.centre.copy_(features.mean(0))
         self.scale.copy_((features - self.centre).square().sum(1).mean().clamp_min(1e-12).rsqrt())
         scaled = (features - self.centre) * self.scale
-        chosen = torch.randperm(len(scaled), generator=torch.Generator().manual_seed(0))[
-            : len(self.landmarks)
-        ]
+        shuffled = torch.randperm(len(scaled), generator=torch.Generator().manual_seed(0))
+        chosen = shuffled[: len(self.landmarks)]
         # With fewer pictures than landmarks, the other landmarks stay at the centre with weight 0.
         count = len(chosen)
         self.landmarks[:count] = scaled[chosen]

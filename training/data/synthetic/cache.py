@@ -62,7 +62,8 @@ def _read(path: Path, code: str) -> Arrays | None:
     if not path.exists():
         return None
     try:
-        with np.load(path) as archive:
+        # Opened here: np.load leaves damaged files open.
+        with path.open("rb") as file, np.load(file) as archive:
             if archive[CODE].item() != code:
                 return None
             return {name: archive[name] for name in archive.files if name != CODE}
