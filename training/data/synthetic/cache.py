@@ -8,6 +8,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from models.image import views
 
 log = logging.getLogger(__name__)
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 VERSION = 1
 """Of the files' layout; a higher number makes all files anew."""
