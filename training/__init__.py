@@ -1,1 +1,1 @@
-"""How a model is learned: data, networks, the loop, calibration, export. Never imported by serving."""
+"""How models are trained, evaluated and exported. Serving never imports it."""

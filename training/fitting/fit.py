@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from rich.progress import (
@@ -24,7 +22,7 @@ from rich.progress import (
 )
 from torch import Tensor, nn
 
-from training.data.splits import Examples, Splits
+from training.data.splits import Examples, Splits, group_weights
 from training.fitting.auxiliary import MultiTaskNetwork
 from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_whole
 from training.networks.architectures import Network
@@ -173,16 +171,6 @@ def _losses(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
     if recipe.task == "classification":
         return F.cross_entropy(scores, answers, label_smoothing=recipe.label_smoothing, reduction="none")
     return (scores[:, 0] - answers).abs()
-
-
-def group_weights(part: Examples) -> npt.NDArray[np.float32]:
-    """float32 (N,), mean 1. Forty photos of one car model are not forty independent prices: a group
-    counts with the square root of its size."""
-    if part.groups is None:
-        return np.ones(len(part), np.float32)
-    _, index, counts = np.unique(part.groups, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts[index])
-    return (weights / weights.mean()).astype(np.float32)
 
 
 @torch.no_grad()

@@ -36,8 +36,8 @@ def test_transfer_trains_what_follows_the_trunk_and_nothing_else(drawings, tmp_p
 
     assert all(torch.equal(before[name], after[name]) for name in before)
     for tail, member in zip(tails, members, strict=True):
-        assert not torch.equal(tail["_conv_head.weight"], member[0]._conv_head.weight)
-    assert not torch.equal(members[0][0]._conv_head.weight, members[1][0]._conv_head.weight)
+        assert not torch.equal(tail["conv_head.weight"], member[0].conv_head.weight)
+    assert not torch.equal(members[0][0].conv_head.weight, members[1][0].conv_head.weight)
     losses = [epoch.validation_loss for epoch in fitted.history]
     assert min(losses) < 0.8 * losses[0]
     kernel = fitted.network.kernel
