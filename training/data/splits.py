@@ -77,3 +77,16 @@ class Splits:
             calibration=self.calibration[:few],
             test=self.test[:few],
         )
+
+
+def group_weights(examples: Examples) -> npt.NDArray[np.float32]:
+    """The weight of each picture in the loss, float32 (N,), mean 1.
+
+    Forty photos of one car model are not forty independent prices: a group counts with the square root of its
+    size.
+    """
+    if examples.groups is None:
+        return np.ones(len(examples), np.float32)
+    _, index, counts = np.unique(examples.groups, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[index])
+    return (weights / weights.mean()).astype(np.float32)
