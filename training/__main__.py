@@ -74,7 +74,7 @@ def train_models(
         with tracked(recipe, runs):
             result = train_recipe(recipe, splits, checkpoint, log_epoch)
             result.save(runs / recipe.name)
-            log_card(export_with_page(recipe, result, splits, zoo, data, limit))
+            log_card(export_with_page(recipe, result, splits, zoo, data))
 
 
 @app.command(name="export")
@@ -89,7 +89,7 @@ def export_models(
     for recipe in select_recipes(names, data):
         splits = load_splits(recipe, data, limit)
         result = TrainingResult.load(runs / recipe.name, recipe)
-        export_with_page(recipe, result, splits, zoo, data, limit)
+        export_with_page(recipe, result, splits, zoo, data)
 
 
 @app.command(name="evaluate")

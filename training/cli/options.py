@@ -12,6 +12,6 @@ ModelNames = Annotated[list[str] | None, typer.Argument(help="Models of the zoo;
 DataFolder = Annotated[Path, typer.Option("--data", help="Where data sets lie.")]
 ZooFolder = Annotated[Path, typer.Option("--zoo", help="Where .onnx files go.")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Where checkpoints and histories go.")]
-Limit = Annotated[int | None, typer.Option(help="Train on this many pictures, and as many outliers, for a try.")]
+Limit = Annotated[int | None, typer.Option(help="Train on this many pictures only, for a try.")]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]

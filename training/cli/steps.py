@@ -1,6 +1,5 @@
 """Steps that several commands share: exporting a trained network, and evaluating a file."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from models.card import Card
@@ -18,14 +17,9 @@ from training.fitting.result import TrainingResult
 from training.recipe import Recipe
 
 
-def export_with_page(
-    recipe: Recipe, result: TrainingResult, splits: Splits, zoo: Path, data: Path, limit: int | None
-) -> Card:
-    """Export a model with its page; limit: training pictures and outliers at most, None for all."""
-    options = PUBLISHED_OPTIONS
-    if limit:
-        options = replace(options, outliers=min(limit, options.outliers), pages=min(limit, options.pages))
-    path = export(recipe, result, splits, zoo, data, options)
+def export_with_page(recipe: Recipe, result: TrainingResult, splits: Splits, zoo: Path, data: Path) -> Card:
+    """Export a model, and its card as a page beside it."""
+    path = export(recipe, result, splits, zoo, data, PUBLISHED_OPTIONS)
     model = open_model(path)
     page = write_model_card(model, PICTURES / recipe.name)
     console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {page.name}")
