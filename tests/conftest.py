@@ -1,4 +1,4 @@
-"""What the tests share: a zoo trained from scratch on the way, real servers, and pictures."""
+"""Fixtures of all tests: a zoo trained from scratch, real servers, and pictures."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,31 +10,36 @@ import pytest
 from loadtests.server import REPO, serving
 from models.model import ZOO
 from tests.support.images import pictures
-from training.data import sources
 from training.data.synthetic.cars import DrawnCar, draw
-from training.export.export import export
-from training.fitting.fit import fit
-from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Where MNIST is fetched to, once per clone."""
+    """The folder that MNIST is fetched to, once per clone."""
     return REPO / "data"
 
 
 @pytest.fixture(scope="session")
 def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A small digit classifier and a small price network, trained from scratch in half a minute."""
+    """A small digit classifier and a small price network, trained from scratch."""
+    # Here: torch takes seconds and half a gigabyte, which few tests need.
+    from training.data import sources
+    from training.export.export import export
+    from training.export.familiarity import FamiliarityOptions
+    from training.fitting.train import train_recipe
+    from training.recipes import RECIPES
+
     zoo = tmp_path_factory.mktemp("zoo")
+    options = FamiliarityOptions(outliers=1400, examples=2000, test_outliers=280, steps=600)
     digits = replace(
-        RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2, pages=0
-    )
+        RECIPES["digits-cnn"],
+        epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2, pages=0, finish={},
+    )  # fmt: skip
     mnist = sources.load("mnist", digits.view, data).limited(6000)
-    export(digits, fit(digits, mnist), mnist, zoo, data)
     cars = replace(RECIPES["drawn-cars"], epochs=8)
     drawings = sources.load("drawn-cars", cars.view)
-    export(cars, fit(cars, drawings), drawings, zoo, data)
+    for recipe, splits in ((digits, mnist), (cars, drawings)):
+        export(recipe, train_recipe(recipe, splits), splits, zoo, data, options)
     return zoo
 
 

@@ -148,3 +148,14 @@ def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Modu
 def _convs(channels_in: int, channels_out: int, repeats: int) -> list[nn.Module]:
     widths = [channels_in] + [channels_out] * (repeats - 1)
     return [layer for width in widths for layer in _conv(width, channels_out)]
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Pixels, uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1], as in the exported graph.
+
+    Feature maps behind a frozen trunk, float16 (N, C, H, W), are only widened to float32.
+    """
+    if pixels.dtype != torch.uint8:
+        return pixels.float()
+    # The strides stay those of (N, H, W, C): torch's channels_last, fastest for convolutions.
+    return pixels.permute(0, 3, 1, 2).float() / 255

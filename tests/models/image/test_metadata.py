@@ -67,7 +67,8 @@ from models.image.decode import open_picture
 from loadtests.hostile.files import TINY_PX, png, png_chunk
 for number in range(200):
     entry = number.to_bytes(2, "little") + b"\\7\\0\\xff\\0\\0\\0" + bytes([number]) * 4
-    open_picture(png(TINY_PX, TINY_PX, png_chunk(b"eXIf", b"II*\\0\\x08\\0\\0\\0\\1\\0" + entry + bytes(4))), 28)
+    exif = png_chunk(b"eXIf", b"II*\\0\\x08\\0\\0\\0\\1\\0" + entry + bytes(4))
+    open_picture(png(TINY_PX, TINY_PX, exif), 28)
 kept = getattr(TiffImagePlugin, "__warningregistry__", {})
 sys.exit(len(kept) > 1)
 """
