@@ -118,7 +118,7 @@ def free_port() -> int:
 
 
 def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
-    """End the server, by force where it does not end by itself, and everything that it started.
+    """End the server and everything that it started, by force if necessary.
 
     Raises:
         ServerError: Something had to be killed.

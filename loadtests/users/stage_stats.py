@@ -84,7 +84,7 @@ class StageStats:
 
 
 class Recorder:
-    """Collects the requests of the current stage and the statistics of the stages before it."""
+    """Collects requests by stage; each ended stage becomes statistics."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -107,7 +107,7 @@ class Recorder:
         self._requests.append(Request(self._clock() - self._began_at, outcome, latency_ms))
 
     def end(self) -> tuple[StageStats, ...]:
-        """End the current stage, if there is one; returns the statistics of all stages in order."""
+        """End the current stage, if any; returns the statistics of all in order."""
         if self._stage is not None:
             self._ended.append(measure(self._stage, self._requests, self._clock() - self._began_at))
         self._stage = None
@@ -127,7 +127,7 @@ def measure(stage: Stage, requests: Sequence[Request], lasted_s: float) -> Stage
 
 
 def _summary(latencies: Sequence[float]) -> list[float] | list[None]:
-    """Mean and quantiles 0.5, 0.95, 0.99; four times None where there are no latencies."""
+    """Mean and quantiles 0.5, 0.95, 0.99; four times None without latencies."""
     if not latencies:
         return [None] * 4
     return [float(np.mean(latencies)), *np.percentile(latencies, (50, 95, 99)).tolist()]

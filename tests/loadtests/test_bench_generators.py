@@ -1,4 +1,4 @@
-"""The request bodies of the benchmark, and how the output of its load generators is read."""
+"""Request bodies of the benchmark, and the output of its load generators."""
 
 import email
 import email.policy

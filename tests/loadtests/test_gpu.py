@@ -1,4 +1,4 @@
-"""The GPU check: the provider in use, training times, missing parts; and all of it on a GPU."""
+"""The GPU check: provider, training times, missing parts; all of it on a GPU."""
 
 import shutil
 import subprocess

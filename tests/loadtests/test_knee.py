@@ -26,7 +26,7 @@ def queue(users: int, capacity: float, think_s: float = 0.1, service_s: float = 
 
 @pytest.mark.parametrize(("capacity", "knee"), [(100, 8), (300, 32), (500, 48)])
 def test_knee_is_where_capacity_is_reached(capacity, knee):
-    """At capacity x (think + service) = 11, 33 and 55 users: the last step below is the knee."""
+    """The last step below capacity x (think + service) = 11, 33 and 55 users."""
     found = find_knee([queue(users, capacity) for users in STEPS])
 
     assert found is not None
@@ -40,7 +40,7 @@ def test_load_past_the_knee_does_not_move_it():
 
 
 def test_knee_of_one_queue_is_at_half_its_capacity():
-    """M/M/1, capacity 100 requests/s: latency 1 / (100 - load); its power is highest at 50."""
+    """M/M/1, capacity 100 requests/s: latency 1 / (100 - load), best power at 50."""
     loads = [10, 20, 30, 40, 50, 60, 70, 80, 90]
 
     assert loads[find_knee([stats(load, load, 1000 / (100 - load)) for load in loads]) or 0] == 50

@@ -1,4 +1,4 @@
-"""Starting and ending servers: a failed start names the reason, and no process is left behind."""
+"""Servers: a failed start shows its log, and no process is left behind."""
 
 import os
 import sys

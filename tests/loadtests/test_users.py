@@ -1,4 +1,4 @@
-"""Locust users: a run on a real server, and the verdict on a server with known faults."""
+"""Locust users: a run on a real server, and the verdict on known faults."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def python_m(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_run_leaves_report_and_knee(tmp_path):
-    """Steps may overload the server, so that slow responses of a busy machine do not fail the run."""
+    """Steps may overload the server: slow responses do not fail the run."""
     html = tmp_path / "steps.html"
     completed = python_m("loadtests", "--shape", "steps", "--seconds", 4, "--users", 2, "--report", html)
 

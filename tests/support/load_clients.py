@@ -1,4 +1,4 @@
-"""Clients that send requests without a pause, for tests that count the outcome of every request."""
+"""Clients that send requests without a pause and count their outcomes."""
 
 import threading
 import time

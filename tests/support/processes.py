@@ -6,7 +6,7 @@ import psutil
 
 
 def server_of(url: str) -> int:
-    """The id of the process that was started for the port: the server or the supervisor of its workers."""
+    """The id of the process on this port: the server or its supervisor."""
     arguments = ["service", "--port", str(urlsplit(url).port)]
     for process in psutil.process_iter(["cmdline"]):
         # The shell around a server carries its port in other arguments.
@@ -28,7 +28,7 @@ def workers_of(url: str) -> list[int]:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process has ended, also one whose exit code its parent has not read yet."""
+    """Whether a process has ended, be it as a zombie."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
