@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +13,18 @@ from models.card import ClassifierCard, RegressorCard
 from models.model import Model, ZooError, find_model_files
 from models.onnx_file.file import FileStamp
 from models.onnx_file.printable import printable
-from service.errors import NotReady, UnknownModel
+from service.errors import NotReady
 from service.inference.decode_pool import DecodePool
 from service.inference.device import Device, DeviceError
-from service.inference.engine import CardT, Engine
+from service.inference.engine import Engine
 from service.inference.session import open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
 from service.repository.quarantine import Quarantine, QuarantineEntry
+from service.repository.snapshot import Snapshot
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What is served at one moment, and which models answer where none is named."""
-
-    engines: Mapping[str, Engine[Any]]
-    classifiers: Mapping[str, Engine[ClassifierCard]]
-    regressors: Mapping[str, Engine[RegressorCard]]
-    default_classifier: str | None
-    default_regressor: str | None
-
-    @staticmethod
-    def of(engines: Mapping[str, Engine[Any]], settings: Settings) -> "_Snapshot":
-        ordered = dict(sorted(engines.items()))
-        classifiers = {name: e for name, e in ordered.items() if isinstance(e.card, ClassifierCard)}
-        regressors = {name: e for name, e in ordered.items() if isinstance(e.card, RegressorCard)}
-        return _Snapshot(
-            ordered,
-            classifiers,
-            regressors,
-            _default(settings.default_classifier, classifiers),
-            _default(settings.default_regressor, regressors),
-        )
 
 
 class Catalog:
@@ -72,7 +49,7 @@ class Catalog:
         self._settings = settings
         self._reason = reason
         self._pool = DecodePool(settings.decoders)
-        self._snapshot = _Snapshot.of({}, settings)
+        self._snapshot = Snapshot.of({}, settings)
 
     @staticmethod
     def open(settings: Settings, strict: bool = True) -> "Catalog":
@@ -160,7 +137,7 @@ class Catalog:
         return old
 
     def _serve(self, engines: Mapping[str, Engine[Any]]) -> None:
-        before, now = self._snapshot, _Snapshot.of(engines, self._settings)
+        before, now = self._snapshot, Snapshot.of(engines, self._settings)
         wanted = self._settings
         _warn_default_missing(wanted.default_classifier, before.default_classifier, now.default_classifier)
         _warn_default_missing(wanted.default_regressor, before.default_regressor, now.default_regressor)
@@ -174,8 +151,7 @@ class Catalog:
             NotReady: No model could be opened.
         """
         self.check_opened()
-        snapshot = self._snapshot
-        return _chosen("classifier", name, snapshot.default_classifier, snapshot.classifiers)
+        return self._snapshot.classifier(name)
 
     def regressor(self, name: str | None) -> Engine[RegressorCard]:
         """The named regressor, or the default.
@@ -185,8 +161,7 @@ class Catalog:
             NotReady: No model could be opened.
         """
         self.check_opened()
-        snapshot = self._snapshot
-        return _chosen("regressor", name, snapshot.default_regressor, snapshot.regressors)
+        return self._snapshot.regressor(name)
 
     @property
     def closed(self) -> bool:
@@ -234,21 +209,6 @@ class Catalog:
         return {name: engine.drift.report() for name, engine in self.engines.items()}
 
 
-def _default(wanted: str, engines: Mapping[str, object]) -> str | None:
-    """The model that answers where none is named: the wanted one, or the first there is."""
-    return wanted if wanted in engines else min(engines, default=None)
-
-
 def _warn_default_missing(wanted: str, before: str | None, now: str | None) -> None:
     if now not in (before, wanted, None):
         log.warning("%s is not in the zoo; %s answers by default.", wanted, now)
-
-
-def _chosen(
-    kind: str, name: str | None, default: str | None, engines: Mapping[str, Engine[CardT]]
-) -> Engine[CardT]:
-    engine = engines.get(name or default or "")
-    if engine is None:
-        names = ", ".join(engines) or "none"
-        raise UnknownModel(f"There is no {kind} {(name or '')[:64]!r} here; there are: {names}.")
-    return engine

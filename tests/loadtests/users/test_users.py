@@ -10,7 +10,7 @@ import pytest
 from loadtests import pictures
 from loadtests.server import REPO
 from loadtests.users.stage_stats import StageStats
-from tests.loadtests.stub_service import stub_service
+from tests.loadtests.users.stub_service import stub_service
 
 
 def python_m(*arguments: object) -> subprocess.CompletedProcess[str]:
