@@ -72,7 +72,7 @@ def train_models(
             for stale in checkpoint.parent.glob("checkpoint*.pt"):
                 stale.unlink()
         with tracked(recipe, runs):
-            result = train_recipe(recipe, splits, checkpoint, log_epoch)
+            result = train_recipe(recipe, splits, checkpoint, log_epoch, data)
             result.save(runs / recipe.name)
             log_card(export_with_page(recipe, result, splits, zoo, data))
 

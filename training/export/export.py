@@ -164,7 +164,7 @@ def _fit_familiarity(
     chosen = np.random.default_rng(recipe.seed).permutation(len(train))[: options.examples]
     pixels = train.pixels[chosen]
     if count := min(recipe.pages, options.pages):
-        pixels = np.concatenate([pixels, pages(train, count, recipe.view, seed=1).pixels])
+        pixels = np.concatenate([pixels, pages(train, count, recipe.view, 1, root=root).pixels])
     torch.manual_seed(recipe.seed)
     features = torch.cat([_features(network, pixels), _features(network, pixels, recipe.augment)])
     outliers = _features(network, np.concatenate(list(kinds.values())))

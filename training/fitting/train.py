@@ -17,6 +17,7 @@ def train_recipe(
     splits: Splits,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] = lambda epoch: None,
+    root: Path | None = None,
 ) -> TrainingResult:
     """Train a network as its recipe asks, and once more where it has a `finish`.
 
@@ -25,8 +26,9 @@ def train_recipe(
         splits: Pictures, or what `cache_features` made of them.
         checkpoint: As for `fit`; a second training, and each member of an ensemble, adds to its name.
         on_epoch: As for `fit`; the epochs of a second training are counted on from the first.
+        root: Folder of data sets, where written pages are cached; None writes them anew.
     """
-    first = _train_once(recipe, splits, checkpoint, on_epoch)
+    first = _train_once(recipe, splits, checkpoint, on_epoch, root)
     if not recipe.finish:
         return first
     second = replace(recipe, network=lambda: first.network, **recipe.finish)
@@ -36,21 +38,25 @@ def train_recipe(
         on_epoch(replace(epoch, epoch=epoch.epoch + count))
 
     path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-finish")
-    return _train_once(second, splits, path, on_later_epoch).after(first)
+    return _train_once(second, splits, path, on_later_epoch, root).after(first)
 
 
 def _train_once(
-    recipe: Recipe, splits: Splits, checkpoint: Path | None, on_epoch: Callable[[EpochMetrics], None]
+    recipe: Recipe,
+    splits: Splits,
+    checkpoint: Path | None,
+    on_epoch: Callable[[EpochMetrics], None],
+    root: Path | None,
 ) -> TrainingResult:
-    splits = _with_pages(recipe, splits)
+    splits = _with_pages(recipe, splits, root)
     if not recipe.frozen_body:
         return fit(recipe, splits, checkpoint, on_epoch)
     return fit_ensemble(recipe, cache_features(recipe, splits), checkpoint, on_epoch)
 
 
-def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
+def _with_pages(recipe: Recipe, splits: Splits, root: Path | None) -> Splits:
     """The splits with recipe.pages more training pictures: digits on photographed pages."""
     if recipe.pages == 0:
         return splits
-    written = pages(splits.train, recipe.pages, recipe.view, recipe.seed)
+    written = pages(splits.train, recipe.pages, recipe.view, recipe.seed, root=root)
     return replace(splits, train=Examples.joined(splits.train, written))
