@@ -17,13 +17,12 @@ import pytest
 
 from loadtests.server import REPO, SERVING, free_port, wait_until_ready
 from models.model import ZOO
-from tests.support.images import pictures
+from tests.support.http_calls import CLIENT, PNG
 from tests.support.load_clients import Clients
 
 pytestmark = pytest.mark.slow
 
 MODEL = "digits-linear"
-PNG = pictures.encoded(pictures.digit(7))
 
 
 class Replica:
@@ -96,7 +95,7 @@ def balanced(replicas: list[Replica]) -> Iterator[str]:
         until = time.monotonic() + 20
         while True:
             try:
-                if httpx.get(f"http://{listen}/readyz").status_code == 200:
+                if CLIENT.get(f"http://{listen}/readyz").status_code == 200:
                     break
             except httpx.TransportError:
                 pass

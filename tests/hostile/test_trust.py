@@ -14,6 +14,7 @@ import pytest
 from loadtests.server import REPO, SERVING, serving
 from models.model import ZOO
 from tests.hostile.conftest import PNG
+from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
 
 CALLS = ["/classify", "/price", "/classify/batch", "/price/batch"]
@@ -107,7 +108,7 @@ def test_only_the_formats_of_the_settings_are_opened(tmp_path):
     scene = pictures.landscape(60, 40)
     with serving(ZOO, tmp_path / "log", formats="PNG,JPEG") as url:
         for kind, status in (("PNG", 200), ("JPEG", 200), ("WEBP", 415), ("TIFF", 415), ("GIF", 415)):
-            answer = httpx.post(f"{url}/classify", files={"image": pictures.encoded(scene, kind)})
+            answer = CLIENT.post(f"{url}/classify", files={"image": pictures.encoded(scene, kind)})
             assert answer.status_code == status, kind
     assert answer.json()["detail"] == "This is not a picture; send one of PNG, JPEG."
 

@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtests.server import serving
+from tests.support.http_calls import CLIENT
 from tests.support.models.trapped import FATAL, FINE, NAME, failing, hanging, no_number, trapped
 
 
@@ -20,14 +20,14 @@ def zoo(tmp_path) -> Path:
 
 
 def post(url, image):
-    return httpx.post(f"{url}/classify", files={"image": image}, timeout=30)
+    return CLIENT.post(f"{url}/classify", files={"image": image})
 
 
 def test_a_failing_batch_is_a_500_and_the_queue_goes_on(zoo, tmp_path):
     log = tmp_path / "log"
     with serving(zoo, log, log_format="json") as url:
         for _ in range(3):
-            failed = httpx.post(
+            failed = CLIENT.post(
                 f"{url}/classify", files={"image": FATAL}, headers={"X-Request-ID": "order-66"}, timeout=30
             )
             assert failed.status_code == 500
@@ -35,9 +35,9 @@ def test_a_failing_batch_is_a_500_and_the_queue_goes_on(zoo, tmp_path):
             assert "order-66" in failed.json()["detail"]
             assert "Gather" not in failed.text
             assert post(url, FINE).json()["label"] == "0"
-        many = httpx.post(f"{url}/classify/batch", files=[("images", FATAL)] * 3, timeout=30).json()
+        many = CLIENT.post(f"{url}/classify/batch", files=[("images", FATAL)] * 3).json()
         assert [answer["error"]["status"] for answer in many["answers"]] == [500] * 3
-        metrics = httpx.get(f"{url}/metrics").text
+        metrics = CLIENT.get(f"{url}/metrics").text
     assert f'glimpse_pictures_total{{model="{NAME}",outcome="failed"}} 6.0' in metrics
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     said = [line for line in lines if line.get("request_id") == "order-66"]
@@ -66,10 +66,10 @@ def test_no_number_is_no_answer(tmp_path):
     with serving(trapped(tmp_path, no_number()), tmp_path / "log") as url, ThreadPoolExecutor(16) as clients:
         images = [FATAL if number % 5 == 2 else FINE for number in range(100)]
         answers = list(clients.map(lambda image: (image, post(url, image).status_code), images))
-        many = httpx.post(
+        many = CLIENT.post(
             f"{url}/classify/batch", files=[("images", image) for image in images[:5]], timeout=30
         )
-        metrics = httpx.get(f"{url}/metrics").text
+        metrics = CLIENT.get(f"{url}/metrics").text
     assert all(status == (500 if image is FATAL else 200) for image, status in answers)
     assert ["error" in answer for answer in many.json()["answers"]] == [False, False, True, False, False]
     assert f'glimpse_model_failures_total{{model="{NAME}",reason="error"}} 21.0' in metrics
@@ -81,8 +81,8 @@ def test_bad_pictures_alone_do_not_make_a_service_unready(zoo, tmp_path):
     with serving(zoo, log) as url:
         for _ in range(12):
             assert post(url, FATAL).status_code == 500
-            assert httpx.get(f"{url}/readyz").status_code == 200
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
+            assert CLIENT.get(f"{url}/readyz").status_code == 200
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in CLIENT.get(f"{url}/metrics").text
     assert "asking a golden one" in log.read_text()
 
 
@@ -96,8 +96,8 @@ def test_a_batch_that_hangs_is_a_504_and_the_others_go_on(tmp_path):
             assert hangs.result().status_code == 504
         assert "hangs" in hangs.result().json()["detail"]
         assert time.monotonic() - began < 20
-        assert httpx.get(f"{url}/readyz").status_code == 200
-        metrics = httpx.get(f"{url}/metrics").text
+        assert CLIENT.get(f"{url}/readyz").status_code == 200
+        metrics = CLIENT.get(f"{url}/metrics").text
     assert f'glimpse_model_failures_total{{model="{NAME}",reason="hung"}} 1.0' in metrics
 
 
@@ -112,18 +112,18 @@ def test_where_every_place_hangs_it_is_not_ready_until_one_comes_back(tmp_path):
             }
         assert statuses == {504}
         until = time.monotonic() + 20
-        while (ready := httpx.get(f"{url}/readyz")).status_code == 200:
+        while (ready := CLIENT.get(f"{url}/readyz")).status_code == 200:
             assert time.monotonic() < until
             time.sleep(0.05)
         assert ready.json()["detail"].startswith(f"{NAME} does not answer")
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in httpx.get(f"{url}/metrics").text
-        assert httpx.get(f"{url}/livez").status_code == 200
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in CLIENT.get(f"{url}/metrics").text
+        assert CLIENT.get(f"{url}/livez").status_code == 200
         until = time.monotonic() + 60
-        while httpx.get(f"{url}/readyz").status_code != 200:
+        while CLIENT.get(f"{url}/readyz").status_code != 200:
             assert time.monotonic() < until
             time.sleep(0.2)
         assert post(url, FINE).json()["label"] == "0"
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in CLIENT.get(f"{url}/metrics").text
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 
-import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from loadtests.server import REPO, serving
 from models.model import ZOO, open_model
 from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW, Drift, stability_index
 from service.monitoring.shared_counters import SHARED_FOLDER, SharedCounters
+from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
 from training.data import mnist
 
@@ -155,13 +155,13 @@ def test_workers_add_up_while_they_live(tmp_path, monkeypatch):
 
 
 def series(url):
-    text = httpx.get(f"{url}/metrics").text
+    text = CLIENT.get(f"{url}/metrics").text
     found = re.findall(r'^glimpse_drift_(\w+)\{(?:facet="(\w+)",)?model="digits-linear"\} (\S+)', text, re.M)
     return {facet or name: float(value) for name, facet, value in found}
 
 
 def shown(url):
-    models = httpx.get(f"{url}/models").json()["models"]
+    models = CLIENT.get(f"{url}/models").json()["models"]
     return next(model["drift"] for model in models if model["name"] == "digits-linear")
 
 
@@ -169,7 +169,7 @@ def ask(url, images):
     for start in range(0, len(images), 100):
         files = [("images", image) for image in images[start : start + 100]]
         # A connection each: which of several workers answers is the kernel's choice.
-        answer = httpx.post(f"{url}/classify/batch?model=digits-linear", files=files, timeout=60)
+        answer = CLIENT.post(f"{url}/classify/batch?model=digits-linear", files=files)
         answer.raise_for_status()
 
 

@@ -3,10 +3,10 @@
 import hashlib
 import time
 
-import httpx
 import pytest
 
 from loadtests.server import serving
+from tests.support.http_calls import CLIENT
 from tests.support.models.files import change, changes, eventually, index, model_file, put, version
 
 
@@ -16,7 +16,7 @@ def test_a_new_name_appears_and_a_file_that_is_gone_is_served_no_longer(swapping
     put(zoo, "appears", data)
     eventually("1", lambda: version(url, "appears"))
     assert index(url)["appears"] == {"name": "appears", "version": "1", "state": "READY", "reason": ""}
-    said = {model["name"]: model["sha256"] for model in httpx.get(f"{url}/models").json()["models"]}
+    said = {model["name"]: model["sha256"] for model in CLIENT.get(f"{url}/models").json()["models"]}
     assert said["appears"] == hashlib.sha256(data).hexdigest()
 
     (zoo / "appears.onnx").unlink()

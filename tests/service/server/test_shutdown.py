@@ -11,11 +11,10 @@ import pytest
 
 from loadtests.server import REPO, SERVING, free_port, serving, wait_until_ready
 from models.model import ZOO
+from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
 from tests.support.load_clients import Clients
 from tests.support.processes import has_ended, server_of, workers_of
-
-PNG = pictures.encoded(pictures.digit(7))
 
 
 def ask(client: httpx.Client, path: str = "/classify", picture: bytes = PNG) -> str:
@@ -40,9 +39,9 @@ def test_told_to_end_under_load_it_loses_nothing(tmp_path, workers):
             assert probe.get("/readyz").status_code == 200
             os.kill(server, signal.SIGTERM)
             told = time.monotonic()
-            while httpx.get(f"{url}/readyz").status_code == 200:  # the supervisor looks twice a second
+            while CLIENT.get(f"{url}/readyz").status_code == 200:  # the supervisor looks twice a second
                 assert time.monotonic() - told < 1
-            answer = httpx.get(f"{url}/readyz")
+            answer = CLIENT.get(f"{url}/readyz")
             assert answer.status_code == 503
             assert "about to end" in answer.json()["detail"]
             assert answer.headers["connection"] == "close"
@@ -89,4 +88,4 @@ def test_a_killed_worker_takes_only_its_own_requests_with_it(tmp_path):
         lost = sum(count for outcome, count in clients.outcomes.items() if outcome.startswith("lost"))
         assert lost <= 8  # each client has one request under way
         assert set(clients.outcomes) <= {"200"} | {o for o in clients.outcomes if o.startswith("lost")}
-        assert httpx.get(f"{url}/readyz").status_code == 200
+        assert CLIENT.get(f"{url}/readyz").status_code == 200

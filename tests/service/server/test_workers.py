@@ -20,18 +20,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from loadtests.server import REPO, SERVING, free_port, serving
 from models.model import ZOO
+from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
 from tests.support.processes import workers_of
 
-PNG = pictures.encoded(pictures.digit(7))
-
 
 def classify(url: str, timeout: float = 30) -> httpx.Response:
-    return httpx.post(f"{url}/classify", files={"image": PNG}, timeout=timeout)
+    return CLIENT.post(f"{url}/classify", files={"image": PNG}, timeout=timeout)
 
 
 def counted(url: str) -> float:
-    text = httpx.get(f"{url}/metrics").text
+    text = CLIENT.get(f"{url}/metrics").text
     found = re.findall(r'glimpse_requests_total\{call="/classify",status="200"\} (\S+)', text)
     return float(found[0]) if found else 0.0
 
@@ -42,7 +41,7 @@ def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
         for _ in range(40):
             classify(url).raise_for_status()
         assert counted(url) == 40  # whichever of the two is asked
-        names = {model["name"] for model in httpx.get(f"{url}/models").json()["models"]}
+        names = {model["name"] for model in CLIENT.get(f"{url}/models").json()["models"]}
         assert "digits-cnn" in names
 
         before = workers_of(url)
@@ -56,7 +55,7 @@ def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
             classify(url).raise_for_status()
         assert counted(url) == 60
         # What the dead worker had under way is not counted for ever.
-        assert 'glimpse_queue_pictures{model="digits-cnn"} 0.0' in httpx.get(f"{url}/metrics").text
+        assert 'glimpse_queue_pictures{model="digits-cnn"} 0.0' in CLIENT.get(f"{url}/metrics").text
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_bentomls_own_command_says_why_it_is_not_ready(bentoml_serve):
     until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
-            ready = httpx.get(f"{url}/readyz", timeout=5)
+            ready = CLIENT.get(f"{url}/readyz")
             break
         except httpx.TransportError:
             time.sleep(0.1)
@@ -87,15 +86,15 @@ def test_bentomls_own_command_says_why_it_is_not_ready(bentoml_serve):
     assert ready.headers["content-type"] == "application/problem+json"
     assert "No .onnx file" in ready.json()["detail"]
     assert (classify(url).status_code, classify(url).json()["title"]) == (503, "Not ready")
-    assert httpx.get(f"{url}/livez").status_code == 200
+    assert CLIENT.get(f"{url}/livez").status_code == 200
     assert "No .onnx file" in log.read_text()
 
 
 def test_logs_are_json_lines_that_name_their_request(tmp_path):
     log = tmp_path / "log"
     with serving(ZOO, log, log_format="json", log_requests="true") as url:
-        httpx.post(f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": "order-66"})
-        httpx.post(f"{url}/classify", files={"image": b"text"}, headers={"X-Request-ID": "order-67"})
+        CLIENT.post(f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": "order-66"})
+        CLIENT.post(f"{url}/classify", files={"image": b"text"}, headers={"X-Request-ID": "order-67"})
     lines = [json.loads(line) for line in log.read_text().splitlines()]
 
     assert len(lines) > 3
@@ -132,7 +131,7 @@ def test_spans_go_to_the_endpoint_that_is_set(tmp_path, monkeypatch):
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     trace = "0af7651916cd43dd8448eb211c80319c"
     with serving(ZOO, tmp_path / "log") as url:
-        httpx.post(
+        CLIENT.post(
             f"{url}/classify",
             files={"image": PNG},
             headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"},
@@ -167,7 +166,7 @@ def when_idle(url: str) -> tuple[float, float]:
     """How many photos were dropped, which some must have been, and how many computed."""
     until = time.monotonic() + 20
     while True:
-        text = httpx.get(f"{url}/metrics").text
+        text = CLIENT.get(f"{url}/metrics").text
         gone, computed = (
             float(re.findall(rf"{name} (\S+)", text)[0])
             for name in (
@@ -208,14 +207,12 @@ def test_what_cannot_be_answered_in_time_is_refused_or_dropped(tmp_path):
     """With a deadline that no photo can meet: 504 where it was let in, 503 where it was plain at once."""
     photo = pictures.encoded(pictures.landscape(2000, 1500), "JPEG")
     with serving(ZOO, tmp_path / "log", deadline_ms="1") as url:
-        alone = httpx.post(f"{url}/price", files={"image": photo}, timeout=30)
+        alone = CLIENT.post(f"{url}/price", files={"image": photo})
         with ThreadPoolExecutor(8) as clients:
             crowd = list(
-                clients.map(
-                    lambda _: httpx.post(f"{url}/price", files={"image": photo}, timeout=30), range(40)
-                )
+                clients.map(lambda _: CLIENT.post(f"{url}/price", files={"image": photo}), range(40))
             )
-        text = httpx.get(f"{url}/metrics").text
+        text = CLIENT.get(f"{url}/metrics").text
     assert (alone.status_code, alone.json()["title"]) == (504, "Deadline passed")
     refused = [answer for answer in crowd if answer.status_code == 503]
     assert {answer.status_code for answer in crowd} == {503, 504}
