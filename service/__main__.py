@@ -23,8 +23,8 @@ from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
 from models.model import ZooError
-from service.inference.session import DeviceError
-from service.monitoring import logging as logs
+from service.inference.device import DeviceError
+from service.monitoring.logging import configure_logging
 from service.monitoring.prediction_log import jsonl_files as log_files
 from service.settings import Settings
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="open and verify everything, then end")
     options = parser.parse_args()
     settings = _settings()
-    logs.configure(settings.log_format)
+    configure_logging(settings.log_format)
     _find_temporary_folder()
     if settings.workers > 1 and not options.check:
         _check_in_a_process_of_its_own()

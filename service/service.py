@@ -28,7 +28,7 @@ from service.api.endpoints.fan_out import answer_each
 from service.errors import NotReady
 from service.http.connection import Connection
 from service.http.upload_budget import UploadBudget
-from service.inference.session import DeviceError
+from service.inference.device import DeviceError
 from service.monitoring import request_context
 from service.monitoring.prediction_log.writer import PredictionEvent, open_log
 from service.repository import catalog

@@ -19,7 +19,8 @@ import onnxruntime as ort
 from models.card import Outputs
 from models.image.views import Pixels
 from models.model import ZOO, Model, Providers, open_model
-from service.inference.session import batches_in_flight, open_models
+from service.inference.device import batches_in_flight
+from service.inference.session import open_models
 from service.settings import Settings
 
 BATCHES = (1, 8, 64, 256)

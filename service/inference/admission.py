@@ -1,4 +1,4 @@
-"""Admission: who cannot be answered in time is told at once, not after having waited for nothing."""
+"""Admission: a picture that cannot be answered in time is refused at once (docs/decisions/0012)."""
 
 import math
 import time
@@ -6,39 +6,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MIN_PACE_WEIGHT = 0.01
-"""Weight of one picture in the measured pace, once there have been a hundred."""
+"""Weight of one picture in the measured pace, after the first hundred."""
 
 
 class Refused(Exception):
-    """retry_after: whole seconds after which there is room, if nobody else comes."""
+    """The picture is not admitted: too many are in flight, or it would miss its deadline.
 
-    def __init__(self, why: str, retry_after: int) -> None:
-        super().__init__(why)
+    Attributes:
+        retry_after: Whole seconds after which a slot is free if no other client comes.
+    """
+
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(reason)
         self.retry_after = retry_after
 
 
 class Admission:
-    """Counts the pictures that are being answered and measures how fast they are.
+    """Counts the pictures in flight to one model, and measures how fast they are answered.
 
-    limit: pictures that may be under way at once. deadline: seconds within which each must be answered.
+    Args:
+        limit: Pictures in flight, at most.
+        deadline: Seconds within which each must be answered.
+
+    Attributes:
+        in_flight: Pictures in flight now.
+        pace: Seconds from one answer to the next while there is work; 0 before the first.
     """
 
     def __init__(self, limit: int, deadline: float) -> None:
         self._limit = limit
         self._deadline = deadline
-        self._since = 0.0
-        self._answered = 0
-        self.under_way = 0
+        self._last_end = 0.0
+        self._completed = 0
+        self.in_flight = 0
         self.pace = 0.0
-        """Seconds from one answer to the next while there is work: 0 before the first."""
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One picture's place, while it is being answered. Raises Refused."""
+    def slot(self) -> Iterator[None]:
+        """Hold a slot while one picture is answered.
+
+        Raises:
+            Refused: One more picture could not be answered in time.
+        """
         self.check()
-        if self.under_way == 0:
-            self._since = time.perf_counter()
-        self.under_way += 1
+        if self.in_flight == 0:
+            self._last_end = time.perf_counter()
+        self.in_flight += 1
         try:
             yield
         except Exception:
@@ -47,26 +60,30 @@ class Admission:
         else:
             self._measure()
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
 
     def check(self) -> None:
-        """Raises Refused where one more picture could not be answered in time."""
-        over = self.under_way + 1 - self._limit
-        if over > 0:
-            raise Refused("full", self._seconds(over * self.pace))
-        late = (self.under_way + 1) * self.pace - self._deadline
-        # An idle model takes anybody: were it not so, one slow answer would close it for good.
-        if late > 0 and self.under_way:
-            raise Refused("late", self._seconds(late))
+        """Check that one more picture would be answered in time.
+
+        Raises:
+            Refused: It would not, with the reason "full" or "late".
+        """
+        excess = self.in_flight + 1 - self._limit
+        if excess > 0:
+            raise Refused("full", _whole_seconds(excess * self.pace))
+        lateness = (self.in_flight + 1) * self.pace - self._deadline
+        # An idle model admits any picture: otherwise one slow answer would close it for good.
+        if lateness > 0 and self.in_flight:
+            raise Refused("late", _whole_seconds(lateness))
 
     def _measure(self) -> None:
         now = time.perf_counter()
-        self._answered += 1
-        weight = max(1 / self._answered, MIN_PACE_WEIGHT)
-        self.pace += weight * (now - self._since - self.pace)
-        self._since = now
+        self._completed += 1
+        weight = max(1 / self._completed, MIN_PACE_WEIGHT)
+        self.pace += weight * (now - self._last_end - self.pace)
+        self._last_end = now
 
-    @staticmethod
-    def _seconds(value: float) -> int:
-        """Retry-After knows whole seconds only (RFC 9110, section 10.2.3)."""
-        return max(math.ceil(value), 1)
+
+def _whole_seconds(seconds: float) -> int:
+    """Rounded up, at least 1: Retry-After has no fractions (RFC 9110, section 10.2.3)."""
+    return max(math.ceil(seconds), 1)

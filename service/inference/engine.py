@@ -1,4 +1,4 @@
-"""The engine of one model: picture -> pixels -> batch -> answer."""
+"""The engine of one model: picture -> pixels -> batch -> outputs."""
 
 import asyncio
 import io
@@ -18,9 +18,10 @@ from models.image.views import Pixels
 from models.model import Model
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.inference.admission import Admission, Refused
-from service.inference.batch_queue import BatchQueue, BatchTimeout, QueueTimeout
+from service.inference.batch_queue import BatchQueue, BatchTimeout
 from service.inference.decode_pool import DecodePool
-from service.inference.session import Device, batch_size, batches_in_flight
+from service.inference.device import Device, batch_size, batches_in_flight
+from service.inference.queued import QueueTimeout
 from service.inference.watchdog import Watchdog
 from service.monitoring import request_context
 from service.monitoring.drift import Drift
@@ -30,13 +31,13 @@ from service.settings import Settings
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 MAX_HUNG_BATCHES = 4
-"""Batches of one model that may hang before no other runs in their place."""
+"""Batches of one model that may hang while others run in their slots (docs/decisions/0015)."""
 
 OUT_OF_MEMORY_MESSAGE = "Failed to allocate memory"
-"""How onnxruntime's allocators say so; it has no exception of its own for it."""
+"""In the errors of onnxruntime's allocators, which have no exception type of their own."""
 
 DRAIN_POLL_S = 0.05
-"""Seconds between two looks at whether an engine that is to be closed is still at work."""
+"""Seconds between two checks whether an engine that is to be closed is idle."""
 
 REFUSAL_DETAILS = {
     "full": "{} has all the work it can take; try again in {} s.",
@@ -45,21 +46,31 @@ REFUSAL_DETAILS = {
 
 
 class NotFinite(Exception):
-    """The model returned values that are no numbers."""
+    """The model returned NaN or infinity for a picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A picture as its model takes it, and the seconds that decoding and the view took."""
+    """A picture's pixels, and the seconds that decoding and the view took."""
 
     pixels: Pixels
-    decode: float
-    view: float
+    decode_s: float
+    view_s: float
 
 
 class Engine(Generic[CardT]):
-    """Answers pictures with one model. Decoding runs in the pool that all models share, the model in
-    threads of its own."""
+    """Answers pictures with one model.
+
+    Pictures are decoded in the pool that all models share; the model runs in threads of its own.
+
+    Attributes:
+        card: Of the model.
+        sha256: Of the model file, in hex.
+        stamp: Of the model file when it was read.
+        admission: Limits the pictures in flight.
+        watchdog: Knows whether the model still works.
+        drift: How far the predictions are from those in the card.
+    """
 
     def __init__(
         self, card: CardT, model: Model, pool: DecodePool, settings: Settings, device: Device
@@ -68,61 +79,72 @@ class Engine(Generic[CardT]):
         self.sha256, self.stamp = model.sha256, model.stamp
         self._model = model
         self._max_pixels, self._formats = settings.max_pixels, settings.formats
-        self._deadline = settings.deadline_ms / 1000
-        self.admission = Admission(settings.queue_limit, self._deadline)
+        self._deadline_s = settings.deadline_ms / 1000
+        self.admission = Admission(settings.queue_limit, self._deadline_s)
         self._lane = pool.lane(self._prepare)
         self._queue: BatchQueue[Pixels, Outputs] = BatchQueue(
             self._run,
-            lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
-            batch_size(card.view.shape, settings.max_batch_size, device),
-            batches_in_flight(device),
-            settings.batch_seconds,
-            MAX_HUNG_BATCHES,
+            new_executor=lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
+            max_batch_size=batch_size(card.view.shape, settings.max_batch_size, device),
+            max_in_flight=batches_in_flight(device),
+            batch_timeout=settings.batch_seconds,
+            max_hung=MAX_HUNG_BATCHES,
         )
         self._metrics = ModelMetrics(card.name)
         self._golden = card.golden.unpack()[0]
         self.watchdog = Watchdog(card.name, self._probe)
         self.drift = Drift(card)
-        self._holders = 0
+        self._pins = 0
 
     @contextmanager
     def pin(self) -> Iterator[None]:
-        """For who answers several pictures with this engine: it stays open in between."""
-        self._holders += 1
+        """Keep the engine open between the pictures of one request."""
+        self._pins += 1
         try:
             yield
         finally:
-            self._holders -= 1
+            self._pins -= 1
 
     async def close(self) -> None:
-        """Wait until nobody is being answered, then end the threads and free the model.
+        """Wait until the engine is idle, then end its threads and free the model.
 
-        Only for an engine that nobody can find any more.
+        Only for an engine that the catalog no longer holds.
         """
-        while self.admission.under_way or self._holders:
+        while self.admission.in_flight or self._pins:
             await asyncio.sleep(DRAIN_POLL_S)
         self.watchdog.close()
         self._lane.close()
         self._queue.close()
-        # The engine may be part of a cycle that is never collected (gc.freeze); its session must go now.
+        # Freed by hand: the engine may be part of a cycle that is never collected (gc.freeze).
         del self._model
 
     def warm_up(self) -> None:
-        """Open and view a picture of each usual kind: the first time, codecs are loaded and tables made."""
+        """Decode and view one picture of each usual format, which loads codecs and builds tables."""
         page = Image.effect_mandelbrot((640, 480), (-3, -2.5, 2, 2.5), 20)
         for kind in ("PNG", "JPEG"):
             page.save(data := io.BytesIO(), kind)
             self._prepare(data.getvalue())
 
     async def answer(self, data: bytes) -> Outputs:
-        """The model's outputs for one picture. data: the bytes of one image file.
+        """The model's outputs for one picture.
 
-        Raises UnsupportedPicture, BrokenPicture, TooLarge, Overloaded or DeadlinePassed.
+        The seconds of each stage go into the request context and are not returned: Server-Timing is
+        written by a layer that BentoML's methods, between it and this one, have no way to hand them to.
+
+        Args:
+            data: The bytes of one image file.
+
+        Raises:
+            UnsupportedPicture: Not a picture format that is opened.
+            BrokenPicture: The picture does not decode.
+            TooLarge: The picture has too many pixels.
+            Overloaded: The picture would not be answered in time.
+            DeadlinePassed: The picture was not answered in time.
         """
         with self._metrics.outcome() as outcome:
             try:
-                with self.admission.place(), self._metrics.waiting():
-                    answer = await self._answer(data)
+                with self.admission.slot(), self._metrics.waiting():
+                    outputs = await self._outputs(data)
             except Refused as refused:
                 reason, seconds = str(refused), refused.retry_after
                 outcome.refused(reason)
@@ -136,33 +158,34 @@ class Engine(Generic[CardT]):
                 raise DeadlinePassed(f"{self.card.name} did not get to this picture in time.") from error
             except BatchTimeout as error:
                 raise DeadlinePassed(f"{self.card.name} hangs; try again, or ask another model.") from error
-            familiar = answer["familiarity"] >= self.card.familiarity_threshold
+            familiar = outputs["familiarity"] >= self.card.familiarity_threshold
             outcome.name = "familiar" if familiar else "unfamiliar"
-            self.drift.observe(answer)
-        return answer
+            self.drift.observe(outputs)
+        return outputs
 
-    async def _answer(self, data: bytes) -> Outputs:
-        deadline = time.perf_counter() + self._deadline
-        opened = await self._lane.run(data, deadline)
+    async def _outputs(self, data: bytes) -> Outputs:
+        deadline = time.perf_counter() + self._deadline_s
+        decoded = await self._lane.run(data, deadline)
+        prepared = decoded.result
         try:
-            served = await self._queue.submit(opened.answer.pixels, deadline)
+            inferred = await self._queue.submit(prepared.pixels, deadline)
         except QueueTimeout:
             raise
         except Exception as error:
             self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")
-            self.watchdog.failed()
+            self.watchdog.record_failure()
             raise
-        self.watchdog.succeeded()
+        self.watchdog.record_success()
         stages = {
-            "decode": opened.answer.decode,
-            "view": opened.answer.view,
-            # In both queues, and behind its neighbours in the chunk that one thread decoded.
-            "queue": opened.queued + opened.ran - opened.answer.decode - opened.answer.view + served.queued,
-            "infer": served.ran,
+            "decode": prepared.decode_s,
+            "view": prepared.view_s,
+            # In both queues, and behind the other pictures of the chunk that one thread decoded.
+            "queue": decoded.queue_s + decoded.run_s - prepared.decode_s - prepared.view_s + inferred.queue_s,
+            "infer": inferred.run_s,
         }
         self._metrics.observe(stages)
         request_context.record(stages)
-        return served.answer
+        return inferred.result
 
     def _prepare(self, data: bytes) -> _Prepared:
         view = self.card.view
@@ -172,8 +195,8 @@ class Engine(Generic[CardT]):
         return _Prepared(view(picture), decoded - start, time.perf_counter() - decoded)
 
     async def _probe(self) -> None:
-        """Ask the model about a golden picture. Raises where it does not answer."""
-        await self._queue.submit(self._golden, time.perf_counter() + self._deadline)
+        """Run the model on a golden picture; raises where it fails."""
+        await self._queue.submit(self._golden, time.perf_counter() + self._deadline_s)
 
     def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
         self._metrics.batch(len(batch))
@@ -183,11 +206,11 @@ class Engine(Generic[CardT]):
             if OUT_OF_MEMORY_MESSAGE in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        answers: list[Outputs | Exception] = [
+        rows: list[Outputs | Exception] = [
             {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
         ]
         if not all(np.isfinite(values).all() for values in outputs.values()):
-            for index, answer in enumerate(answers):
-                if not all(np.isfinite(values).all() for values in answer.values()):  # type: ignore[union-attr]
-                    answers[index] = NotFinite(f"{self.card.name} returned no numbers for a picture")
-        return answers
+            for index, row in enumerate(rows):
+                if not all(np.isfinite(values).all() for values in row.values()):  # type: ignore[union-attr]
+                    rows[index] = NotFinite(f"{self.card.name} returned no numbers for a picture")
+        return rows

@@ -1,9 +1,8 @@
-"""The watchdog of a model: tells bad luck with a picture from a model that does not work any more.
+"""The watchdog of a model: tells a failing model from failing pictures.
 
-Failures in a row alone prove nothing: one client may send the same bad picture again and again, and must
-not be able to take a service out of its load balancer. So the model is asked about a golden picture,
-which it answered on the day of its export, and only where it fails on that too is it not ready. It is
-asked again each second until it answers.
+Failures in a row alone prove nothing: one client that sends the same bad picture again and again must not
+take a service out of its load balancer. So the model is probed with a golden picture, which it answered at
+its export, and is not ready only where that fails too. The probe is repeated until it succeeds.
 """
 
 import asyncio
@@ -15,38 +14,48 @@ from service.monitoring import metrics
 log = logging.getLogger(__name__)
 
 MAX_CONSECUTIVE_FAILURES = 3
-"""Pictures in a row that a model fails on, until it is asked about a golden one."""
+"""Pictures in a row that a model fails on, until it is probed."""
 
 PROBE_INTERVAL_S = 1.0
-"""Seconds between two such questions."""
+"""Seconds between two probes."""
 
 
 class Watchdog:
-    """model: its name. probe: asks it about a golden picture; raises where it does not answer."""
+    """Watches one model. Lives on one event loop.
+
+    Args:
+        model: The model's name.
+        probe: Runs the model on a golden picture; raises where it fails.
+
+    Attributes:
+        reason: Why the model is not ready; empty while it is.
+    """
 
     def __init__(self, model: str, probe: Callable[[], Awaitable[None]]) -> None:
         self._model = model
         self._probe = probe
         self._failures = 0
-        self._asking: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._healthy = metrics.HEALTHY.labels(model)
         self._healthy.set(1)
         self.reason = ""
-        """Why the model is not ready; empty while it is."""
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
+        """Note that the model answered a picture."""
         self._failures = 0
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
+        """Note that the model failed on a picture, and probe it after too many in a row."""
         self._failures += 1
-        if self._failures >= MAX_CONSECUTIVE_FAILURES and self._asking is None:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_until_well())
+        if self._failures >= MAX_CONSECUTIVE_FAILURES and self._probing is None:
+            self._probing = asyncio.get_running_loop().create_task(self._probe_until_healthy())
 
     def close(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
+        """End a probe that is running."""
+        if self._probing is not None:
+            self._probing.cancel()
 
-    async def _ask_until_well(self) -> None:
+    async def _probe_until_healthy(self) -> None:
         log.warning("%s failed on %d pictures in a row; asking a golden one.", self._model, self._failures)
         while True:
             try:
@@ -66,4 +75,4 @@ class Watchdog:
         self.reason = ""
         self._failures = 0
         self._healthy.set(1)
-        self._asking = None
+        self._probing = None

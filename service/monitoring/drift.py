@@ -1,7 +1,7 @@
-"""Drift: are the answers still distributed as on the pictures that the model was tested on?
+"""Drift: are the predictions still distributed as on the pictures that the model was tested on?
 
-Of the last answers of each model it is known how many fell into each bin of the card's reference: kept up
-answer by answer, compared when somebody asks.
+The last predictions of each model are counted by the bins of the card's reference, one by one, and
+compared with it when metrics are asked for (docs/decisions/0014).
 """
 
 import hashlib
@@ -13,26 +13,31 @@ from dataclasses import dataclass
 from models.card import Card, ClassReference, Outputs, PriceReference
 from service.monitoring.shared_counters import SharedCounters
 
-WINDOW = 1000
-"""Answers that are remembered, at least; of each worker, where there are several."""
+WINDOW_ANSWERS = 1000
+"""Answers that are counted, at least; the latest ones, of each worker."""
 
 MIN_ANSWERS_PER_BIN = 20
-"""Answers per bin below which there is no index: fewer, and chance alone would put it above 0.05."""
+"""Answers per bin below which there is no index: with fewer, chance alone puts it above 0.05."""
 
-FLOOR = 1e-4
-"""What an empty bin counts as: the logarithm of nothing is no number."""
+MIN_FRACTION = 1e-4
+"""What an empty bin counts as: the logarithm of 0 is no number."""
 
 Bins = tuple[int, ...]
-"""Which counts an answer adds to."""
+"""Positions of the counters that one answer adds to."""
 
 FAMILIAR, UNFAMILIAR, FIRST_BIN = 0, 1, 2
-"""Places of the counts: either kind of answer, then the bins of one facet after the other."""
+"""Positions among the counters: familiar answers, unfamiliar ones, then each facet's bins in turn."""
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """answers: how many the window holds. unfamiliar: their share that was; None of no answers. index: the
-    population stability index of each facet; None where the answers are too few."""
+    """How far the last predictions of one model are from the card's reference.
+
+    Attributes:
+        answers: Answers in the window.
+        unfamiliar: Fraction of unfamiliar answers; None when there are none.
+        index: The population stability index of each facet; None where the answers are too few.
+    """
 
     answers: int
     unfamiliar: float | None
@@ -42,90 +47,99 @@ class DriftReport:
 class Drift:
     """The last answers of one model. Lives on one event loop.
 
-    card: without a reference there is nothing to compare with: the share of unfamiliar pictures is all.
+    Args:
+        card: The model's; without a reference only the fraction of unfamiliar pictures is known.
     """
 
     def __init__(self, card: Card) -> None:
-        facets = _facets(card)
-        bins = [len(shares) for shares in facets.values()]
-        self._facets = facets
-        self._places = _binner(card)
-        self._recent: list[Bins] = [()] * max(WINDOW, MIN_ANSWERS_PER_BIN * max(bins, default=0))
+        self._facets = _facets(card)
+        sizes = [len(fractions) for fractions in self._facets.values()]
+        self._bins_of = _binner(card)
+        self._window: list[Bins] = [()] * max(WINDOW_ANSWERS, MIN_ANSWERS_PER_BIN * max(sizes, default=0))
         self._oldest = 0
-        # Only what was counted against the same card can be summed.
+        # The digest, because only counts against the same card can be summed.
         digest = hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16]
-        self._counts = SharedCounters(f"drift-{card.name}-{digest}", FIRST_BIN + sum(bins))
+        self._counters = SharedCounters(f"drift-{card.name}-{digest}", FIRST_BIN + sum(sizes))
 
     def observe(self, row: Outputs) -> None:
-        """Count an answer, forget the oldest. row: the model's outputs for one picture."""
-        places = self._places(row)
-        forgotten = self._recent[self._oldest]
-        self._recent[self._oldest] = places
-        self._oldest = (self._oldest + 1) % len(self._recent)
-        counts = self._counts.own
-        for place in places:
-            counts[place] += 1
-        for place in forgotten:
-            counts[place] -= 1
+        """Count an answer and drop the oldest from the window.
+
+        Args:
+            row: The model's outputs for one picture.
+        """
+        bins = self._bins_of(row)
+        dropped = self._window[self._oldest]
+        self._window[self._oldest] = bins
+        self._oldest = (self._oldest + 1) % len(self._window)
+        counts = self._counters.own
+        for position in bins:
+            counts[position] += 1
+        for position in dropped:
+            counts[position] -= 1
 
     def report(self) -> DriftReport:
-        """Of this worker and all others of the same service."""
-        counts = self._counts.total()
+        """The drift over this worker and all others of the same service."""
+        counts = self._counters.total()
         answers = counts[FAMILIAR] + counts[UNFAMILIAR]
         index: dict[str, float | None] = {}
         start = FIRST_BIN
-        for facet, shares in self._facets.items():
-            bins = counts[start : start + len(shares)]
-            start += len(shares)
-            index[facet] = (
-                stability_index(shares, bins) if answers >= MIN_ANSWERS_PER_BIN * len(shares) else None
-            )
+        for facet, expected in self._facets.items():
+            bins = counts[start : start + len(expected)]
+            start += len(expected)
+            enough = answers >= MIN_ANSWERS_PER_BIN * len(expected)
+            index[facet] = stability_index(expected, bins) if enough else None
         return DriftReport(answers, counts[UNFAMILIAR] / answers if answers else None, index)
 
 
 def stability_index(expected: Sequence[float], counts: Sequence[int]) -> float:
-    """The population stability index (PSI): 0 where the counts are distributed as expected, more the
-    less they are. Never below 0, and the same with both sides exchanged.
+    """The population stability index (PSI): 0 for equal distributions, above 0 otherwise.
 
-    expected: shares. counts: of the same bins, not all 0. Where nothing has changed it is about
-    (bins - 1) * (1 / n + 1 / m) for n and m answers on the two sides (Yurdakul, Statistical Properties of
-    Population Stability Index, 2018, https://scholarworks.wmich.edu/dissertations/3208).
+    Symmetric in both sides. Where nothing has changed it is about (bins - 1) * (1 / n + 1 / m) for n and m
+    answers on the two sides (Yurdakul, Statistical Properties of Population Stability Index, 2018,
+    https://scholarworks.wmich.edu/dissertations/3208).
+
+    Args:
+        expected: Fractions of the bins, summing to 1.
+        counts: Of the same bins, not all 0.
     """
     total = sum(counts)
-    pairs = [(max(then, FLOOR), max(now / total, FLOOR)) for then, now in zip(expected, counts, strict=True)]
+    pairs = [
+        (max(then, MIN_FRACTION), max(now / total, MIN_FRACTION))
+        for then, now in zip(expected, counts, strict=True)
+    ]
     return sum((now - then) * math.log(now / then) for then, now in pairs)
 
 
 def _facets(card: Card) -> dict[str, Sequence[float]]:
-    """The usual shares of each facet's bins, in the order in which _places counts them."""
+    """The expected fractions of each facet's bins, in the order of _binner's positions."""
     match card.reference:
         case None:
             return {}
-        case ClassReference() as usual:
+        case ClassReference() as reference:
             return {
-                "answer": usual.classes,
-                "confidence": usual.confidence.shares,
-                "familiarity": usual.familiarity.shares,
+                "answer": reference.classes,
+                "confidence": reference.confidence.shares,
+                "familiarity": reference.familiarity.shares,
             }
-        case PriceReference() as usual:
-            return {"answer": usual.prices.shares, "familiarity": usual.familiarity.shares}
+        case PriceReference() as reference:
+            return {"answer": reference.prices.shares, "familiarity": reference.familiarity.shares}
 
 
 def _binner(card: Card) -> Callable[[Outputs], Bins]:
-    """Where an answer counts. Plain Python: NumPy's functions cost more than all of this on one row."""
+    """The function that bins one answer, in plain Python: NumPy's overhead on one row exceeds all of it."""
     threshold = card.familiarity_threshold
     match card.reference:
         case None:
 
-            def places(row: Outputs) -> Bins:
+            def bins_of(row: Outputs) -> Bins:
                 return (FAMILIAR if row["familiarity"].item() >= threshold else UNFAMILIAR,)
 
-        case ClassReference() as usual:
-            confidences, familiarities = usual.confidence.edges, usual.familiarity.edges
-            second = FIRST_BIN + len(usual.classes)
-            third = second + len(usual.confidence.shares)
+        case ClassReference() as reference:
+            confidences, familiarities = reference.confidence.edges, reference.familiarity.edges
+            second = FIRST_BIN + len(reference.classes)
+            third = second + len(reference.confidence.shares)
 
-            def places(row: Outputs) -> Bins:
+            def bins_of(row: Outputs) -> Bins:
                 probabilities, familiarity = row["probabilities"].tolist(), row["familiarity"].item()
                 confidence = max(probabilities)
                 return (
@@ -135,11 +149,11 @@ def _binner(card: Card) -> Callable[[Outputs], Bins]:
                     third + bisect_right(familiarities, familiarity),
                 )
 
-        case PriceReference() as usual:
-            prices, familiarities = usual.prices.edges, usual.familiarity.edges
-            second = FIRST_BIN + len(usual.prices.shares)
+        case PriceReference() as reference:
+            prices, familiarities = reference.prices.edges, reference.familiarity.edges
+            second = FIRST_BIN + len(reference.prices.shares)
 
-            def places(row: Outputs) -> Bins:
+            def bins_of(row: Outputs) -> Bins:
                 familiarity = row["familiarity"].item()
                 return (
                     FAMILIAR if familiarity >= threshold else UNFAMILIAR,
@@ -147,4 +161,4 @@ def _binner(card: Card) -> Callable[[Outputs], Bins]:
                     second + bisect_right(familiarities, familiarity),
                 )
 
-    return places
+    return bins_of

@@ -1,4 +1,4 @@
-"""Log lines, each with the id of the request it is about: as text, or as JSON objects."""
+"""Log lines, each with the id of its request: as text, or as JSON objects."""
 
 import json
 import logging
@@ -7,17 +7,17 @@ from typing import Literal
 
 from service.monitoring import request_context
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
+TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
 
 
-class _Text(logging.Formatter):
+class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         request_id = request_context.request_id_or_none()
         record.request = f" [{request_id}]" if request_id else ""
         return super().format(record)
 
 
-class _JSONLines(logging.Formatter):
+class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -32,12 +32,12 @@ class _JSONLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure(form: Literal["text", "json"]) -> None:
-    """All loggers of this process to stderr, from INFO on."""
+def configure_logging(style: Literal["text", "json"]) -> None:
+    """Send the lines of all loggers of this process to stderr, from INFO on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_JSONLines() if form == "json" else _Text(FORMAT))
+    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter(TEXT_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Its own lines on starting services would come once per process, and say nothing that ours do not.
+    # BentoML logs the start of a service in each process, and nothing that our own lines do not say.
     logging.getLogger("bentoml").setLevel(logging.WARNING)
-    # A warning for each stranger's broken request would let strangers fill the disk: those are counted.
+    # Broken requests are counted, not logged: a line for each would let any client fill the disk.
     logging.getLogger("service.http.connection").setLevel(logging.ERROR)

@@ -1,27 +1,24 @@
 """Prometheus series of the service; every label comes from a closed set.
 
-BentoML's own HTTP series label by raw path and would grow with every unknown path a client tries:
-they are switched off, these take their place. With several workers each writes to a folder that all
-share, and whichever is asked sums over them.
+BentoML's own HTTP series label by raw path and would grow with every unknown path a client tries; they
+are switched off. With several workers each writes to the shared folder, and the one that is asked sums
+over all.
 """
 
 import asyncio
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.monitoring.drift import DriftReport
-from service.monitoring.shared_counters import SHARED_FOLDER
+from service.monitoring.drift_collector import DriftCollector
+from service.monitoring.shared_folder import remove_files_of_dead_workers, shared_folder
 
 REGISTRY = CollectorRegistry()
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 REQUESTS = Counter("glimpse_requests", "Answered requests.", ("call", "status"), registry=REGISTRY)
 PICTURES = Counter(
@@ -44,7 +41,7 @@ STAGES = Histogram(
     "glimpse_stage_seconds",
     "Seconds a picture spent in each stage.",
     ("model", "stage"),
-    buckets=SECONDS,
+    buckets=STAGE_BUCKETS_S,
     registry=REGISTRY,
 )
 BATCHES = Histogram(
@@ -94,55 +91,19 @@ LOG_PICTURES_LOST = Counter(
 
 STAGE_NAMES = ("decode", "view", "queue", "infer")
 OUTCOMES = ("familiar", "unfamiliar", "bad picture", "refused", "gone", "failed")
-REASONS = ("full", "late", "deadline", "gone")
-
-
-class DriftSeries(Collector):
-    """Computed when it is asked for, over all workers. A series that means nothing yet is not there.
-
-    reports: asked for each model's drift, by its name.
-    """
-
-    def __init__(self) -> None:
-        self.reports: Callable[[], Mapping[str, DriftReport]] = dict
-
-    def collect(self) -> Iterable[Metric]:
-        answers = GaugeMetricFamily(
-            "glimpse_drift_answers", "Answers that drift is measured on.", labels=("model",)
-        )
-        unfamiliar = GaugeMetricFamily(
-            "glimpse_drift_unfamiliar_share", "Share of them that was unfamiliar.", labels=("model",)
-        )
-        index = GaugeMetricFamily(
-            "glimpse_drift_index",
-            "Population stability index against the card: above 0.1 a change, above 0.25 a large one.",
-            labels=("model", "facet"),
-        )
-        for model, drifted in self.reports().items():
-            answers.add_metric((model,), drifted.answers)
-            if drifted.unfamiliar is not None:
-                unfamiliar.add_metric((model,), drifted.unfamiliar)
-            for facet, value in drifted.index.items():
-                if value is not None:
-                    index.add_metric((model, facet), value)
-        return answers, unfamiliar, index
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
-
-
-DRIFT = DriftSeries()
-REGISTRY.register(DRIFT)
+REFUSAL_REASONS = ("full", "late", "deadline", "gone")
+FAILURE_REASONS = ("error", "hung")
 
 
 class Outcome:
-    """What came of one picture; `failed` until somebody knows better."""
+    """What came of one picture: one of OUTCOMES, `failed` until it is set."""
 
     def __init__(self) -> None:
         self.name = "failed"
         self.reason = ""
 
     def refused(self, reason: str) -> None:
+        """Set it to refused, for one of REFUSAL_REASONS."""
         self.name, self.reason = "refused", reason
 
 
@@ -152,14 +113,14 @@ class ModelMetrics:
     def __init__(self, model: str) -> None:
         self._stages = {stage: STAGES.labels(model, stage) for stage in STAGE_NAMES}
         self._outcomes = {outcome: PICTURES.labels(model, outcome) for outcome in OUTCOMES}
-        self._reasons = {reason: REFUSALS.labels(model, reason) for reason in REASONS}
-        self._failures = {reason: FAILURES.labels(model, reason) for reason in ("error", "hung")}
+        self._refusals = {reason: REFUSALS.labels(model, reason) for reason in REFUSAL_REASONS}
+        self._failures = {reason: FAILURES.labels(model, reason) for reason in FAILURE_REASONS}
         self._batches = BATCHES.labels(model)
         self._waiting = WAITING.labels(model)
 
     @contextmanager
     def outcome(self) -> Iterator[Outcome]:
-        """Counts one picture when it is done, whatever the end."""
+        """Count one picture when the block ends, also where it raises or is cancelled."""
         outcome = Outcome()
         try:
             yield outcome
@@ -169,10 +130,11 @@ class ModelMetrics:
         finally:
             self._outcomes[outcome.name].inc()
             if outcome.reason:
-                self._reasons[outcome.reason].inc()
+                self._refusals[outcome.reason].inc()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
+        """Count one picture as in flight during the block."""
         self._waiting.inc()
         try:
             yield
@@ -180,33 +142,47 @@ class ModelMetrics:
             self._waiting.dec()
 
     def failure(self, reason: str) -> None:
+        """Count a picture that the model failed on, for one of FAILURE_REASONS."""
         self._failures[reason].inc()
 
     def observe(self, stages: Mapping[str, float]) -> None:
+        """Add the seconds that one picture spent in each of STAGE_NAMES."""
         for stage, seconds in stages.items():
             self._stages[stage].observe(seconds)
 
     def batch(self, pictures: int) -> None:
+        """Add the size of one batch."""
         self._batches.observe(pictures)
 
 
+_drift: DriftCollector | None = None
+
+
+def register_drift(reports: Callable[[], Mapping[str, DriftReport]]) -> None:
+    """Collect drift from now on, in the place of reports that were registered before.
+
+    Args:
+        reports: Returns the drift of each model, by its name; called for each exposition.
+    """
+    global _drift
+    if _drift is not None:
+        REGISTRY.unregister(_drift)
+    _drift = DriftCollector(reports)
+    REGISTRY.register(_drift)
+
+
 def exposition() -> bytes:
-    """The text format of https://prometheus.io/docs/instrumenting/exposition_formats/."""
-    folder = os.environ.get(SHARED_FOLDER)
-    if not folder:
+    """All series, in the text format of Prometheus, summed over the workers.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    folder = shared_folder()
+    if folder is None:
         return generate_latest(REGISTRY)
-    _forget_the_dead(Path(folder))
-    together = CollectorRegistry()
-    together.register(DRIFT)
-    MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
-    return generate_latest(together)
-
-
-def _forget_the_dead(folder: Path) -> None:
-    """A worker that was killed leaves its gauges behind; nobody else can take them back."""
-    for file in folder.glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+    # A gauge of a worker that was killed would be summed up for ever.
+    remove_files_of_dead_workers(folder, "gauge_live*.db")
+    registry = CollectorRegistry()
+    if _drift is not None:
+        registry.register(_drift)
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

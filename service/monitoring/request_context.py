@@ -1,4 +1,4 @@
-"""What belongs to the request being answered: its id, and where its time went."""
+"""The context of the current request: its id, and the seconds that its stages took."""
 
 import random
 import re
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from models.prediction_record import REQUEST_ID
 
-_HARMLESS = re.compile(REQUEST_ID)
+_ACCEPTED_ID = re.compile(REQUEST_ID)
 
 _random = random.Random()  # seeded by the system, in each process anew
 
@@ -19,8 +19,12 @@ _stages: ContextVar[dict[str, float]] = ContextVar("stages")
 
 
 def start_request(given_id: str = "") -> str:
-    """Start a request. given_id: the client's own, kept where it is harmless to log and to echo."""
-    request_id = given_id if given_id and _HARMLESS.fullmatch(given_id) else _new_id()
+    """Start a request and return its id.
+
+    Args:
+        given_id: The client's own id, kept where it is safe to log and to echo.
+    """
+    request_id = given_id if given_id and _ACCEPTED_ID.fullmatch(given_id) else _new_id()
     _id.set(request_id)
     _started.set(time.perf_counter())
     _stages.set({})
@@ -28,7 +32,7 @@ def start_request(given_id: str = "") -> str:
 
 
 def _new_id() -> str:
-    # Unique, not secret. Asking the system for random bytes would give up the interpreter's lock, and with
+    # Unique, not secret. Asking the system for random bytes would release the interpreter's lock, and with
     # busy decoding threads it takes 30 us to get it back.
     return f"{_random.getrandbits(128):032x}"
 
@@ -44,36 +48,44 @@ def request_id_or_none() -> str:
 
 
 def record(stages: Mapping[str, float]) -> None:
-    """Note the seconds that stages of the current request took; of many pictures, the longest."""
+    """Record the seconds of stages of the current request; of several pictures, the longest."""
     if _id.get():
-        noted = _stages.get()
-        for stage, took in stages.items():
-            noted[stage] = max(took, noted.get(stage, 0.0))
+        recorded = _stages.get()
+        for stage, seconds in stages.items():
+            recorded[stage] = max(seconds, recorded.get(stage, 0.0))
 
 
 @contextmanager
 def picture_stages() -> Iterator[Mapping[str, float]]:
-    """The seconds that stages of one picture take, apart from those of the request's other pictures."""
+    """Collect the stages of one picture, apart from those of the request's other pictures.
+
+    Yields:
+        Seconds by stage, filled during the block.
+    """
     stages: dict[str, float] = {}
-    known = _stages.set(stages)
+    token = _stages.set(stages)
     try:
         yield stages
     finally:
-        _stages.reset(known)
+        _stages.reset(token)
         record(stages)
 
 
 def stages() -> Mapping[str, float]:
-    """The seconds noted so far."""
+    """The seconds recorded so far, by stage."""
     return _stages.get()
 
 
 def total() -> float:
-    """Seconds since the request began."""
+    """Seconds since the request started."""
     return time.perf_counter() - _started.get()
 
 
 def server_timing(total: float) -> str:
-    """The Server-Timing header of the current request, in milliseconds (W3C Server Timing)."""
-    all_of_it = {**_stages.get(), "total": total}
-    return ", ".join(f"{stage};dur={1000 * took:.2f}" for stage, took in all_of_it.items())
+    """The Server-Timing header of the current request, in milliseconds (W3C Server Timing).
+
+    Args:
+        total: Seconds of the whole request.
+    """
+    durations = {**_stages.get(), "total": total}
+    return ", ".join(f"{stage};dur={1000 * seconds:.2f}" for stage, seconds in durations.items())

@@ -15,10 +15,10 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Trace:
-    """Sends the spans of answered requests, in the background."""
+    """Sends the spans of completed requests, in the background."""
 
     def __init__(self) -> None:
-        # Only where an endpoint is set: nothing else needs them.
+        # Imported only where an endpoint is set: they cost memory and time at start.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -38,13 +38,18 @@ class Trace:
         stages: Mapping[str, float],
         total: float,
     ) -> None:
-        """Note one request that has just ended.
+        """Send the spans of one request that has just ended.
 
-        headers: of the request; a traceparent among them makes these spans part of the client's trace.
-        stages, total: seconds.
+        Args:
+            call: Its path.
+            status: Of the response.
+            request_id: As in the response.
+            headers: Of the request; a traceparent among them makes these spans part of the client's trace.
+            stages: Seconds by stage.
+            total: Seconds of the whole request.
         """
         end = time.time_ns()
-        at = end - round(1e9 * total)
+        start = end - round(1e9 * total)
         parent = extract({name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()})
         attributes: dict[str, str | int] = {
             "http.request.method": "POST",
@@ -52,19 +57,19 @@ class Trace:
             "http.response.status_code": status,
             "glimpse.request_id": request_id,
         }
-        span = self._tracer.start_span(f"POST {call}", parent, SpanKind.SERVER, attributes, start_time=at)
+        span = self._tracer.start_span(f"POST {call}", parent, SpanKind.SERVER, attributes, start_time=start)
         if status >= 500:
             span.set_status(Status(StatusCode.ERROR))
-        inside = set_span_in_context(span)
-        # Known are their lengths, not their beginnings: they are laid end to end, which they were but for the
-        # moments between them.
+        context = set_span_in_context(span)
+        # Only durations were measured, so the stages are laid end to end: they ran one after the other, with
+        # short gaps.
         for stage, seconds in stages.items():
-            child = self._tracer.start_span(stage, inside, start_time=at)
-            at += round(1e9 * seconds)
-            child.end(at)
+            child = self._tracer.start_span(stage, context, start_time=start)
+            start += round(1e9 * seconds)
+            child.end(start)
         span.end(end)
 
 
 def open_trace() -> Trace | None:
-    """None where no endpoint is set."""
+    """The trace that the environment asks for; None where no endpoint is set."""
     return Trace() if any(os.environ.get(name) for name in ENDPOINTS) else None

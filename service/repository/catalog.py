@@ -18,8 +18,9 @@ from models.onnx_file.file import FileStamp
 from service import malloc
 from service.errors import UnknownModel
 from service.inference.decode_pool import DecodePool
+from service.inference.device import Device
 from service.inference.engine import CardT, Engine
-from service.inference.session import Device, open_models
+from service.inference.session import open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
 from service.repository.quarantine import Quarantine, QuarantineEntry
@@ -177,7 +178,7 @@ def opened() -> Catalog:
     """The catalog of this process, opened once. Raises as Catalog.open does."""
     # A worker that is started again must not stay down because of a file that its siblings refused.
     catalog = Catalog.open(Settings(), strict=multiprocessing.parent_process() is None)
-    metrics.DRIFT.reports = catalog.drift
+    metrics.register_drift(catalog.drift)
     # What is here now stays: without this, every full collection goes through 130,000 objects of imported
     # modules and holds up all requests for 50 to 100 ms.
     gc.collect()

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.onnx_file.file import FileStamp
-from service.monitoring.shared_counters import SHARED_FOLDER
+from service.monitoring.shared_folder import SHARED_FOLDER
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,9 @@ from models.onnx_file.scan import printable
 from models.sandbox import verify_in_subprocess
 from service import malloc
 from service.errors import ModelRefused, UnknownModel
+from service.inference.device import DeviceError
 from service.inference.engine import Engine
-from service.inference.session import DeviceError, open_model_on
+from service.inference.session import open_model_on
 from service.monitoring import metrics
 from service.repository.catalog import Catalog
 from service.repository.quarantine import QuarantineEntry

@@ -2,7 +2,7 @@
 
 from service.api.edge import Edge
 from service.http.connection import RESERVED_FILES, Connection, Limits, open_files
-from service.monitoring import logging as logs
+from service.monitoring.logging import configure_logging
 from service.monitoring.tracing import open_trace
 from service.server.lifespan import lifespan
 from service.service import Glimpse
@@ -13,7 +13,7 @@ def create() -> Edge:
     """The edge around BentoML's application: what the edge answers never enters BentoML's middleware
     (docs/decisions/0011)."""
     settings = Settings()
-    logs.configure(settings.log_format)
+    configure_logging(settings.log_format)
     connections = min(settings.max_connections, open_files() - RESERVED_FILES)
     Connection.limits = Limits(max(connections, 1), settings.head_seconds, settings.body_seconds)
     app = Glimpse.to_asgi()  # type: ignore[attr-defined]  # a Service, not a class

@@ -1,10 +1,10 @@
-"""Where the prediction log lies: files of lines that rotate by size, and pictures under their sha256.
+"""The files of the prediction log: JSON lines that rotate by size.
 
-Each process writes files of its own, predictions-<place>.jsonl and .jsonl.1 and so on behind it. Places are
-numbered and taken anew when a process has gone, so that restarts do not add up on the disk.
+Each process writes files of its own, predictions-SLOT.jsonl, and .jsonl.1 and so on for the full ones. Slots
+are numbered and reused when their process has ended, so restarts do not add up on the disk
+(docs/decisions/0014).
 """
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -17,15 +17,17 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
-PICTURES = "pictures"
-
 
 class LogError(Exception):
     """The prediction log asked for cannot be written; the message says why and what to set."""
 
 
 def check(folder: Path) -> None:
-    """Make the folder where it is missing, and a file in it. Raises LogError."""
+    """Make the folder where it is missing, and try to write a file in it.
+
+    Raises:
+        LogError: One of both fails.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
@@ -40,28 +42,36 @@ def check(folder: Path) -> None:
 class JsonlHandler(RotatingFileHandler):
     """Appends each record's message as a line.
 
-    size: bytes from which on the next file is begun. kept: full files that are kept beside it.
-    lost: told why, for each line that could not be written.
+    Args:
+        folder: Made where it is missing.
+        max_bytes: Size at which a file is full and the next one is begun.
+        max_full_files: Full files that are kept; older ones are deleted.
+        on_drop: Called with the reason for each line that could not be written.
     """
 
-    def __init__(self, folder: Path, size: int, kept: int, lost: Callable[[BaseException], None]) -> None:
-        place, self._lock_file = _place(folder)
-        path = folder / f"predictions-{place}.jsonl"
-        super().__init__(path, maxBytes=size, backupCount=kept, encoding="utf-8", delay=True)
-        self._lost = lost
+    def __init__(
+        self, folder: Path, max_bytes: int, max_full_files: int, on_drop: Callable[[BaseException], None]
+    ) -> None:
+        slot, self._lock_file = _claim_slot(folder)
+        path = folder / f"predictions-{slot}.jsonl"
+        super().__init__(path, maxBytes=max_bytes, backupCount=max_full_files, encoding="utf-8", delay=True)
+        self._on_drop = on_drop
 
     def emit(self, record: LogRecord) -> None:
+        """Write a line, to a new file where the open one was moved or removed."""
         if self.stream is not None and not _is_at(self.stream, Path(self.baseFilename)):
-            self._drop()
+            self._discard_stream()
         super().emit(record)
 
     def handleError(self, record: LogRecord) -> None:  # noqa: N802  # logging's name
+        """Report a line that could not be written."""
         error = sys.exception()
-        # With what the disk did not take: written later, it would stand in the middle of another line.
-        self._drop()
-        self._lost(error or OSError("unknown"))
+        # The buffer goes too: flushed later, the rest of the line would corrupt another one.
+        self._discard_stream()
+        self._on_drop(error or OSError("unknown"))
 
     def close(self) -> None:
+        """Close the file and free its slot."""
         super().close()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -74,67 +84,40 @@ class JsonlHandler(RotatingFileHandler):
             with path.open("rb") as written:
                 written.seek(-1, os.SEEK_END)
                 if written.read() != b"\n":
-                    stream.write("\n")  # whoever wrote last was cut off
+                    stream.write("\n")  # the last process was killed within a line
         return stream
 
-    def _drop(self) -> None:
-        stream, self.stream = self.stream, None  # opened again when needed
+    def _discard_stream(self) -> None:
+        stream, self.stream = self.stream, None  # opened again for the next line
         if stream is not None:
             with suppress(OSError):
                 stream.close()
 
 
-class PictureStore:
-    """Uploads, each once, in a file named by its sha256. size: bytes of all of them, at most."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self._folder = folder / PICTURES
-        self._room = size
-        with suppress(OSError), os.scandir(self._folder) as files:
-            self._room -= sum(file.stat().st_size for file in files)
-
-    def keep(self, data: bytes) -> str:
-        """The sha256. Raises OSError where the picture is not kept."""
-        name = hashlib.sha256(data).hexdigest()
-        path = self._folder / name
-        if path.exists():
-            return name
-        if len(data) > self._room:
-            raise OSError("GLIMPSE_LOG_PICTURES_BYTES are full; archive the folder pictures and restart")
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self._folder / f"{name}.{os.getpid()}"
-        try:
-            new.write_bytes(data)
-            new.replace(path)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
-        self._room -= len(data)
-        return name
-
-
 def _is_at(stream: IO[str], path: Path) -> bool:
-    """False where somebody has moved or removed the file: what is written to it would be lost."""
+    """False where the file was moved or removed: lines written to it would be lost."""
     with suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     return False
 
 
-def _place(folder: Path) -> tuple[int | str, IO[str] | None]:
-    """The first place that no living process has, and the file whose lock holds it. Where there are no locks,
-    or nothing can be written yet, the process's number instead."""
+def _claim_slot(folder: Path) -> tuple[int | str, IO[str] | None]:
+    """The first slot that no living process has, and the file whose lock holds it.
+
+    Where there are no locks, or nothing can be written yet, the process id and None.
+    """
     try:
         import fcntl  # not on Windows
 
         folder.mkdir(parents=True, exist_ok=True)
-        for place in count():
-            file = (folder / f"predictions-{place}.lock").open("w")
+        for slot in count():
+            file = (folder / f"predictions-{slot}.lock").open("w")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.close()
                 continue
-            return place, file
+            return slot, file
     except (ImportError, OSError):
         pass
     return os.getpid(), None

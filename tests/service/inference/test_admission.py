@@ -19,19 +19,19 @@ def clock(monkeypatch):
 def answer_steadily(admission, clock, pace, count=200):
     """One picture after the other, each `pace` seconds after the last."""
     for _ in range(count):
-        with admission.place():
+        with admission.slot():
             clock[0] += pace
 
 
 def test_the_limit_is_kept_and_places_come_back(clock):
     admission = Admission(limit=2, deadline=10)
     with ExitStack() as both:
-        both.enter_context(admission.place())
-        both.enter_context(admission.place())
-        with pytest.raises(Refused, match="full"), admission.place():
+        both.enter_context(admission.slot())
+        both.enter_context(admission.slot())
+        with pytest.raises(Refused, match="full"), admission.slot():
             pass
-    assert admission.under_way == 0
-    with admission.place():
+    assert admission.in_flight == 0
+    with admission.slot():
         pass
 
 
@@ -42,9 +42,9 @@ def test_a_place_comes_back_where_answering_fails(clock):
         clock[0] += 0.5
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), admission.place():
+    with pytest.raises(ZeroDivisionError), admission.slot():
         fail()
-    assert admission.under_way == 0
+    assert admission.in_flight == 0
     assert admission.pace == pytest.approx(0.5)
 
 
@@ -55,7 +55,7 @@ def test_the_pace_is_measured_and_who_would_be_late_is_refused(clock):
 
     with ExitStack() as waiting:
         for _ in range(10):
-            waiting.enter_context(admission.place())
+            waiting.enter_context(admission.slot())
         with pytest.raises(Refused, match="late"):
             admission.check()
 
@@ -70,7 +70,7 @@ def test_retry_after_is_true(clock, pace):
 
         def fill():
             while True:
-                place = admission.place()
+                place = admission.slot()
                 waiting.enter_context(place)
                 places.append(place)
 
@@ -89,11 +89,11 @@ def test_an_idle_model_takes_anybody_however_slow_it_was(clock):
     admission = Admission(limit=8, deadline=1)
     answer_steadily(admission, clock, pace=30, count=3)
 
-    with admission.place():
+    with admission.slot():
         with pytest.raises(Refused, match="late"):
             admission.check()
         clock[0] += 0.01
     for _ in range(2000):
-        with admission.place():
+        with admission.slot():
             clock[0] += 0.01
     assert admission.pace == pytest.approx(0.01, rel=0.1)

@@ -15,11 +15,11 @@ def test_a_failing_batch_fails_alone():
     served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, [1, 13, 2, 3, 4, 5]))
 
     assert [type(one) for one in served[:4]] == [ArithmeticError] * 4
-    assert [one.answer for one in served[4:]] == [8, 10]
+    assert [one.result for one in served[4:]] == [8, 10]
 
 
 def test_a_model_that_loses_an_answer_is_told_so():
-    with pytest.raises(RuntimeError, match="0 answers for 1 items"):
+    with pytest.raises(RuntimeError, match="0 results for 1 items"):
         asyncio.run(Queue(lambda items: list(items)[1:]).ask(1))
 
 
@@ -42,7 +42,7 @@ def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
     first, third, second, fourth = asyncio.run(scenario(Doubler()))
 
     assert isinstance(first, BatchTimeout) and isinstance(second, BatchTimeout)
-    assert (third.answer, fourth.answer) == (6, 8)
+    assert (third.result, fourth.result) == (6, 8)
 
 
 def test_where_no_thread_can_be_started_who_waits_hears_of_it():
@@ -66,4 +66,4 @@ def test_an_answer_that_is_an_exception_is_raised_for_its_item_alone():
         return await asyncio.gather(*map(queue.ask, (2, 3, 4)), return_exceptions=True)
 
     two, three, four = asyncio.run(scenario())
-    assert (two.answer, four.answer, str(three)) == (1, 2, "3 is odd")
+    assert (two.result, four.result, str(three)) == (1, 2, "3 is odd")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.inference.batch_queue import QueueTimeout
+from service.inference.queued import QueueTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
 
 
@@ -14,7 +14,7 @@ def test_an_idle_queue_runs_a_batch_of_one_at_once():
     run = Doubler()
     served = asyncio.run(Queue(run).ask(21))
 
-    assert (served.answer, served.batch_size) == (42, 1)
+    assert (served.result, served.group_size) == (42, 1)
     assert run.batches == [[21]]
 
 
@@ -22,7 +22,7 @@ def test_requests_gather_while_a_batch_runs():
     run = Doubler()
     served = asyncio.run(gather_behind_a_running_batch(Queue(run), run, range(1, 8)))
 
-    assert [one.answer for one in served] == [2, 4, 6, 8, 10, 12, 14]
+    assert [one.result for one in served] == [2, 4, 6, 8, 10, 12, 14]
     assert run.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
 
 
@@ -41,7 +41,7 @@ def test_what_waited_too_long_is_not_computed():
     queue = Queue(run, patience=0.04)
     served = asyncio.run(gather_behind_a_running_batch(queue, run, [1, 2]))
 
-    assert [one.answer for one in served] == [2, 4]
+    assert [one.result for one in served] == [2, 4]
 
     async def late():
         run.go.clear()
@@ -71,7 +71,7 @@ def test_who_has_gone_is_not_computed():
         return await stays
 
     run = Doubler()
-    assert asyncio.run(scenario(run, Queue(run))).answer == 4
+    assert asyncio.run(scenario(run, Queue(run))).result == 4
     assert run.batches == [[0], [2]]
 
 
@@ -88,7 +88,7 @@ def test_two_batches_in_flight_where_a_device_can():
     run = Doubler()
     served = asyncio.run(scenario(run, Queue(run, in_flight=2)))
 
-    assert [one.answer for one in served] == [0, 2, 4, 6, 8, 10]
+    assert [one.result for one in served] == [0, 2, 4, 6, 8, 10]
     assert run.batches[:3] == [[0], [1], [2, 3, 4, 5]]
     assert run.most_at_once == 2
 
@@ -116,7 +116,7 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_ba
             if fate == "leave later":
                 task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        assert (await queue.ask(1)).answer == 2  # it still works, whatever happened
+        assert (await queue.ask(1)).result == 2  # it still works, whatever happened
         assert len(queue) == 0  # who left while nothing was free is passed over by whoever comes next
         return outcomes
 
@@ -128,10 +128,10 @@ def test_everyone_who_stays_gets_their_own_answer_in_order(fates, pauses, max_ba
         if item in failed and isinstance(outcome, Exception):
             assert isinstance(outcome, ArithmeticError)
         elif fate == "stay":
-            assert outcome.answer == 2 * item
+            assert outcome.result == 2 * item
         else:
             # Who leaves later may have been answered before.
-            assert isinstance(outcome, asyncio.CancelledError) or outcome.answer == 2 * item
+            assert isinstance(outcome, asyncio.CancelledError) or outcome.result == 2 * item
     computed = [item for batch in run.batches for item in batch if item not in (1, 13)]
     stayed = [item for item, fate in plan if fate == "stay"]
     assert set(stayed) <= set(computed)

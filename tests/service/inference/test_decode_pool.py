@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.inference.batch_queue import QueueTimeout
-from service.inference.decode_pool import CHUNK_BYTES, CHUNK_ITEMS, SMALL, DecodePool
+from service.inference.decode_pool import MAX_CHUNK_BYTES, MAX_CHUNK_ITEMS, SMALL_ITEM_BYTES, DecodePool
+from service.inference.queued import QueueTimeout
 
 PATIENCE = 10.0
-LARGE = bytes(SMALL + 1)
+LARGE = bytes(SMALL_ITEM_BYTES + 1)
 
 
 def soon() -> float:
@@ -39,7 +39,7 @@ def test_a_flood_of_one_model_does_not_starve_another():
     async def scenario():
         pool = DecodePool(1)
         slow, quick = pool.lane(sleeper(0.01, done, "slow")), pool.lane(sleeper(0.001, done, "quick"))
-        photos = [asyncio.create_task(slow.run(bytes(CHUNK_BYTES), soon())) for _ in range(50)]
+        photos = [asyncio.create_task(slow.run(bytes(MAX_CHUNK_BYTES), soon())) for _ in range(50)]
         await asyncio.sleep(0.05)
         await asyncio.gather(*(quick.run(b"x", soon()) for _ in range(5)))
         before = done.count("slow")
@@ -58,8 +58,8 @@ def test_busy_lanes_get_equal_time_not_equal_numbers():
         slow, quick = pool.lane(sleeper(0.008, done, "slow")), pool.lane(sleeper(0.002, done, "quick"))
         tasks = []
         for _ in range(60):  # large items: one to a chunk
-            tasks.append(asyncio.create_task(slow.run(bytes(CHUNK_BYTES), soon())))
-            tasks.append(asyncio.create_task(quick.run(bytes(CHUNK_BYTES), soon())))
+            tasks.append(asyncio.create_task(slow.run(bytes(MAX_CHUNK_BYTES), soon())))
+            tasks.append(asyncio.create_task(quick.run(bytes(MAX_CHUNK_BYTES), soon())))
         await asyncio.sleep(0.4)
         seen = done.copy()
         for task in tasks:
@@ -79,10 +79,10 @@ def test_a_lane_that_was_idle_has_saved_no_credit():
         old, new = pool.lane(sleeper(0.002, done, "old")), pool.lane(sleeper(0.002, done, "new"))
         for _ in range(40):
             await old.run(b"x", soon())
-        tasks = [asyncio.create_task(old.run(bytes(CHUNK_BYTES), soon())) for _ in range(20)]
+        tasks = [asyncio.create_task(old.run(bytes(MAX_CHUNK_BYTES), soon())) for _ in range(20)]
         await asyncio.sleep(0)
         done.clear()
-        tasks += [asyncio.create_task(new.run(bytes(CHUNK_BYTES), soon())) for _ in range(20)]
+        tasks += [asyncio.create_task(new.run(bytes(MAX_CHUNK_BYTES), soon())) for _ in range(20)]
         await asyncio.gather(*tasks)
 
     asyncio.run(scenario())
@@ -101,7 +101,7 @@ def test_one_bad_item_spoils_only_itself():
         )
 
     good, bad, also_good = asyncio.run(scenario())
-    assert (good.answer, also_good.answer) == (10, 2)
+    assert (good.result, also_good.result) == (10, 2)
     assert isinstance(bad, ZeroDivisionError)
 
 
@@ -159,7 +159,7 @@ def test_small_items_leave_one_thread_to_large_ones():
     lock = threading.Lock()
 
     def work(item: bytes) -> None:
-        kind = "large" if len(item) > SMALL else "small"
+        kind = "large" if len(item) > SMALL_ITEM_BYTES else "small"
         with lock:
             running.append(kind)
             seen.add(tuple(sorted(running)))
@@ -184,7 +184,7 @@ def test_who_has_gone_or_waited_too_long_costs_nothing():
 
     async def scenario():
         lane = DecodePool(1).lane(lambda item: (time.sleep(0.05), done.append(item)))
-        first = asyncio.create_task(lane.run(bytes(CHUNK_BYTES), soon()))
+        first = asyncio.create_task(lane.run(bytes(MAX_CHUNK_BYTES), soon()))
         await asyncio.sleep(0.01)
         gone = asyncio.create_task(lane.run(b"gone", soon()))
         late = asyncio.create_task(lane.run(b"late", time.perf_counter() + 0.01))
@@ -200,7 +200,7 @@ def test_who_has_gone_or_waited_too_long_costs_nothing():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2 * CHUNK_BYTES)), max_size=60),
+    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2 * MAX_CHUNK_BYTES)), max_size=60),
     threads=st.integers(1, 3),
 )
 def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
@@ -224,8 +224,8 @@ def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
             *(lanes[lane].run(body, soon()) for (lane, _), body in zip(items, bodies, strict=True))
         )
         for body, one in zip(bodies, served, strict=True):
-            assert one.answer == len(body)
-            assert 1 <= one.batch_size <= CHUNK_ITEMS
+            assert one.result == len(body)
+            assert 1 <= one.group_size <= MAX_CHUNK_ITEMS
 
     asyncio.run(scenario())
     assert sorted(done) == sorted((lane, place) for place, (lane, _) in enumerate(items))

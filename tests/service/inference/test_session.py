@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from models.model import CPU, ZOO, find_model_files, open_model
-from service.inference.session import (
-    BucketedModel,
-    Device,
-    DeviceError,
-    batch_size,
-    choose_device,
-    open_models,
-)
+from service.inference.device import Device, DeviceError, batch_size, choose_device
+from service.inference.session import BucketedModel, open_models
 from service.settings import Settings
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from loadtests.server import REPO, serving
 from models.model import ZOO, open_model
-from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW, Drift, stability_index
-from service.monitoring.shared_counters import SHARED_FOLDER, SharedCounters
+from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW_ANSWERS, Drift, stability_index
+from service.monitoring.shared_counters import SharedCounters
+from service.monitoring.shared_folder import SHARED_FOLDER
 from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
 from training.data import mnist
@@ -92,12 +93,12 @@ def test_the_window_forgets(seen):
     drift, fresh = Drift(DIGITS), Drift(DIGITS)
     for which, confidence, familiarity in seen:
         drift.observe(class_row(which, confidence, familiarity))
-    for _ in range(WINDOW):
+    for _ in range(WINDOW_ANSWERS):
         drift.observe(class_row(7))
         fresh.observe(class_row(7))
 
     assert drift.report() == fresh.report()
-    assert drift.report().answers == WINDOW
+    assert drift.report().answers == WINDOW_ANSWERS
 
 
 def test_prices_drift_too():

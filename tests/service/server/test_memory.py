@@ -41,7 +41,8 @@ OPENED = (
     + """
 from models.model import ZOO, open_model, read_model_file
 from service import malloc
-from service.inference.session import choose_device, open_model_on
+from service.inference.device import choose_device
+from service.inference.session import open_model_on
 from service.settings import Settings
 
 path = ZOO / "cars-transfer.onnx"
@@ -59,7 +60,8 @@ import numpy as np
 from models.model import ZOO, read_model_file
 from service.inference.engine import Engine
 from service.inference.decode_pool import DecodePool
-from service.inference.session import choose_device, open_model_on
+from service.inference.device import choose_device
+from service.inference.session import open_model_on
 from service.settings import Settings
 
 device = choose_device("cpu")
