@@ -1,1 +1,1 @@
-"""Load on a real server, with real answers checked."""
+"""Load tests on a real server that check the responses they get."""

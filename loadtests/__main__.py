@@ -1,4 +1,4 @@
-"""`python -m loadtests`: start the service, load it with locust, leave a report and a verdict."""
+"""`python -m loadtests`: start the service, load it with locust, write a report and print a verdict."""
 
 import argparse
 import json
@@ -9,17 +9,13 @@ from pathlib import Path
 from loadtests.server import REPO, serving
 from loadtests.users import report
 from loadtests.users.shapes import SHAPES
-from loadtests.users.stage_stats import Measured
+from loadtests.users.stage_stats import StageStats
 from models.model import ZOO
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="steady", help="how users come and go")
-    parser.add_argument("--users", type=int, help="for steps the most there will be; otherwise as usual")
-    parser.add_argument("--seconds", type=int, help="of the whole run")
-    parser.add_argument("--report", type=Path, help="default: runs/loadtest.html, runs/loadtest-SHAPE.html")
-    options = parser.parse_args()
+    """Run one load test; the exit code is 0 where it passes."""
+    options = _options()
     shape = SHAPES[options.shape]
     suffix = "" if options.shape == "steady" else f"-{options.shape}"
     html = (options.report or Path(f"runs/loadtest{suffix}.html")).resolve()
@@ -34,18 +30,27 @@ def main() -> int:
             "--html", str(html), "--measured", str(measured), "--only-summary",
         ], cwd=REPO)  # fmt: skip
     if measured.exists():
-        leave_report(options.shape, measured)
+        _report_stages(options.shape, measured)
     print(f"{'PASS' if locust.returncode == 0 else 'FAIL'}: see {html}")
     return locust.returncode
 
 
-def leave_report(shape: str, measured: Path) -> None:
-    """Print what each stage came to; after steps, draw the picture beside the file."""
-    stages = [Measured(**stage) for stage in json.loads(measured.read_text())]
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="steady", help="how the number of users changes")
+    parser.add_argument("--users", type=int, help="number of users; of steps the highest one")
+    parser.add_argument("--seconds", type=int, help="length of the whole run")
+    parser.add_argument("--report", type=Path, help="default: runs/loadtest.html, runs/loadtest-SHAPE.html")
+    return parser.parse_args()
+
+
+def _report_stages(shape: str, measured: Path) -> None:
+    """Print a table of the stages; after steps, draw their knee beside the file."""
+    stages = [StageStats(**stage) for stage in json.loads(measured.read_text())]
     print(report.table(stages))
     if shape == "steps":
         report.draw_knee(stages, measured.with_suffix(".png"))
-        print(f"{report.knee_in_words(stages)}; see {measured.with_suffix('.png')}")
+        print(f"{report.describe_knee(stages)}; see {measured.with_suffix('.png')}")
 
 
 if __name__ == "__main__":

@@ -1,30 +1,32 @@
-"""What machine figures were measured on: claims carry their conditions."""
+"""The machine that figures were measured on."""
 
 import datetime
 import os
 import platform
-import shutil
-import subprocess
 from pathlib import Path
+
+import psutil
+
+from loadtests.subprocesses import CommandError, output
 
 
 def facts() -> dict[str, str]:
-    """Name -> value, in reading order; no host name and no path."""
+    """Facts by name, in reading order, without a host name or a path."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _output("git", "describe", "--always", "--dirty") or "unknown",
+        "commit": _output_or_empty("git", "describe", "--always", "--dirty") or "unknown",
         "CPU": f"{_cpu()}, {os.cpu_count()} cores",
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "GPU": gpu() or "none",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
     }
 
 
 def gpu() -> str:
-    """Name, memory and driver of each GPU as nvidia-smi knows them; empty where there is none."""
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    listed = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    """Name, memory and driver of each GPU as nvidia-smi reports them; empty where there is none."""
+    listed = _output_or_empty(
+        "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
+    )
     return "; ".join(
         "{}, {}, driver {}".format(*(part.strip() for part in line.split(",")))
         for line in listed.splitlines()
@@ -32,6 +34,7 @@ def gpu() -> str:
 
 
 def _cpu() -> str:
+    """The model of the CPU; psutil does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -40,9 +43,9 @@ def _cpu() -> str:
     return next(names, platform.machine())
 
 
-def _output(*command: str) -> str:
-    """Empty where the command fails or is not there."""
+def _output_or_empty(*command: str) -> str:
+    """Empty where the command fails or is not installed."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        return output(command).strip()
+    except (OSError, CommandError):
         return ""

@@ -1,7 +1,7 @@
-"""Pictures to upload, each with what a right answer looks like.
+"""Pictures to upload, each with the label that a correct response has.
 
-The digits are the golden pictures of the zoo's own card (MNIST test digits), enlarged to what a
-drawing program saves. The cars are the photos under data/ where there are any, and the golden
+The digits are the golden pictures of the model's own card (MNIST test digits), enlarged to the size
+that a drawing program saves. The cars are the photos under data/ where there are any, and the golden
 drawings otherwise.
 """
 
@@ -15,12 +15,19 @@ from PIL import Image
 from models.card import ClassifierCard
 from models.model import ZOO, open_model
 
-PHOTOS = 50
+MAX_PHOTOS = 50
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to post. label: the only right class; empty for prices."""
+    """One file to post.
+
+    Attributes:
+        name: File name in the form.
+        content: The encoded picture.
+        content_type: Media type of the content.
+        label: The only correct class; empty for prices.
+    """
 
     name: str
     content: bytes
@@ -29,7 +36,7 @@ class Upload:
 
 
 def digits(model: str = "digits-cnn", side: int = 280) -> list[Upload]:
-    """Dark ink on white paper, PNG, side x side."""
+    """The golden digits of a classifier as PNG: dark ink on white paper, side x side."""
     card = open_model(ZOO / f"{model}.onnx").card
     assert isinstance(card, ClassifierCard)
     labels = np.argmax(card.golden.answers["probabilities"], axis=1)
@@ -45,10 +52,10 @@ def digits(model: str = "digits-cnn", side: int = 280) -> list[Upload]:
 
 
 def cars(model: str = "cars-cnn", folder: Path = Path("data")) -> list[Upload]:
-    """JPEG files as they are, or the golden drawings at 1280 x 1280."""
+    """Photos of cars as JPEG; without any, the golden drawings of a model at 1280 x 1280."""
     photos = sorted(folder.glob("cars*/img/*.jpg"))
     if photos:
-        chosen = photos[:: max(len(photos) // PHOTOS, 1)][:PHOTOS]
+        chosen = photos[:: max(len(photos) // MAX_PHOTOS, 1)][:MAX_PHOTOS]
         return [Upload(path.name, path.read_bytes(), "image/jpeg") for path in chosen]
     drawings = open_model(ZOO / f"{model}.onnx").card.golden.unpack()
     return [

@@ -1,14 +1,14 @@
 """`python -m loadtests.bench`: every server in turn, round after round; then docs/benchmarks.md.
 
-Needs wrk and h2load (`apt-get install wrk nghttp2-client`). The peers' environments are installed when they
-are first asked for. With --only or --rows the tables are only printed, unless --report names a file.
+Needs wrk, and h2load for the row overload (`apt-get install wrk nghttp2-client`). The environments of the
+other servers are installed on first use. With --only or --rows the tables are only printed, unless --report
+names a file.
 """
 
 import argparse
 import dataclasses
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,18 +19,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from loadtests import machine
 from loadtests.bench import rounds
 from loadtests.bench.contenders import CONTENDERS
-from loadtests.bench.load.generators import GeneratorError, require
 from loadtests.bench.report import chart, markdown
 from loadtests.bench.report.goals import judge
 from loadtests.bench.report.results import Results, Sample
 from loadtests.bench.rounds import Listener, Plan
 from loadtests.bench.scenarios import ROWS
 from loadtests.server import REPO, SERVING
+from loadtests.subprocesses import UnavailableError, output, require_program
 
 REPORT = REPO / "docs" / "benchmarks.md"
 
 
 def main() -> int:
+    """Measure, print the report and write it where it is complete; the exit code is 1 after errors."""
     options = _options()
     plan = Plan(
         options.rounds, options.only, options.rows, options.model, options.overload, options.seconds,
@@ -50,7 +51,7 @@ def main() -> int:
     complete = set(plan.servers) == set(CONTENDERS) and set(plan.rows) == set(ROWS) and not errors
     report = options.report or (REPORT if complete else None)
     if report is None:
-        console.print(f"{REPORT.name} is as it was: not every server and every row was measured.")
+        console.print(f"{REPORT.name} is unchanged: not every server and every row was measured.")
         return 1 if errors else 0
     report.write_text(markdown.rewrite(report.read_text() if report.exists() else "# Benchmarks\n", section))
     chart.draw(results, plan.models, report.with_name("bench.png"))
@@ -60,8 +61,7 @@ def main() -> int:
 def _measured(
     plan: Plan, facts: dict[str, str], raw: Path, console: Console
 ) -> tuple[list[Sample], list[str]]:
-    """(all samples, what went wrong). raw: where the samples are written to, after each of them: a run that
-    is interrupted has not been for nothing."""
+    """All samples and all errors; the samples are written to raw after each, for runs cut short."""
     samples: list[Sample] = []
     errors: list[str] = []
     logs = REPO / "runs" / "bench"
@@ -69,10 +69,10 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, _progress(console) as progress:
         task = progress.add_task("environments and pictures", total=rounds.turns(plan))
 
-        def begins(turn: int, what: str) -> None:
-            progress.update(task, completed=turn, description=what)
+        def show_turn(turn: int, description: str) -> None:
+            progress.update(task, completed=turn, description=description)
 
-        for sample in rounds.samples(plan, Listener(begins, errors.append), logs, Path(scratch)):
+        for sample in rounds.samples(plan, Listener(show_turn, errors.append), logs, Path(scratch)):
             samples.append(sample)
             console.print(_line(sample), highlight=False, soft_wrap=True)
             written = {"machine": facts, "samples": [dataclasses.asdict(one) for one in samples]}
@@ -83,8 +83,8 @@ def _measured(
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=8, help="of each closed loop")
-    parser.add_argument("--overload-seconds", type=int, default=60, help="of the open loop")
+    parser.add_argument("--seconds", type=int, default=8, help="length of each closed loop")
+    parser.add_argument("--overload-seconds", type=int, default=60, help="length of the open loop")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="SERVER")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
     parser.add_argument(
@@ -93,15 +93,18 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--overload", nargs="+", choices=CONTENDERS, default=[], metavar="SERVER",
-        help="give these the open loop too, beside Glimpse",
+        help="servers that get the open loop beside Glimpse",
     )  # fmt: skip
     parser.add_argument("--report", type=Path, help="the document to write, with bench.png beside it")
-    parser.add_argument("--raw", type=Path, default=REPO / "runs" / "bench.json", help="every sample")
+    parser.add_argument(
+        "--raw", type=Path, default=REPO / "runs" / "bench.json", help="the JSON file for all samples"
+    )  # fmt: skip
     options = parser.parse_args()
     try:
-        require("wrk", "wrk")
-        require("h2load", "nghttp2-client")
-    except GeneratorError as error:
+        require_program("wrk", "wrk")
+        if "overload" in options.rows:
+            require_program("h2load", "nghttp2-client")
+    except UnavailableError as error:
         sys.exit(f"error: {error}")
     return options
 
@@ -111,12 +114,9 @@ def _command() -> str:
 
 
 def _deadline_ms() -> float:
-    """GLIMPSE_DEADLINE_MS as the service reads it, or its default; only its own environment can tell."""
+    """GLIMPSE_DEADLINE_MS or its default, as only the service's own environment can read it."""
     source = "from service.settings import Settings; print(Settings().deadline_ms)"
-    said = subprocess.run(
-        [SERVING / "python", "-c", source], cwd=REPO, capture_output=True, text=True, check=True
-    )
-    return float(said.stdout)
+    return float(output([SERVING / "python", "-c", source]))
 
 
 def _progress(console: Console) -> Progress:
@@ -128,9 +128,9 @@ def _progress(console: Console) -> Progress:
 
 def _line(sample: Sample) -> str:
     case = sample.case
-    what = " ".join(part for part in (case.row, case.model, str(case.connections or "")) if part)
+    scenario = " ".join(part for part in (case.row, case.model, str(case.connections or "")) if part)
     values = ", ".join(f"{name} {value:,.4g}" for name, value in sample.values.items())
-    return f"{CONTENDERS[sample.server].title}, {what}: {values}"
+    return f"{CONTENDERS[sample.server].title}, {scenario}: {values}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`.venv/bin/python -m loadtests.bench.baseline MODEL FILE...`: decode, view and session, no server around.
+"""`.venv/bin/python -m loadtests.bench.baseline MODEL FILE...`: decode, view and session without a server.
 
-Runs in the serving environment and prints JSON: what one picture takes, and how many pictures a second one
-thread gets done when it decodes them all and runs the session on all of them at once.
+Runs in the serving environment and prints JSON: the time of one picture, and the pictures per second of one
+thread that decodes them all and runs the session on all of them in one batch.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import cv2
@@ -20,43 +21,43 @@ from models.model import ZOO, open_model
 
 
 def main() -> None:
+    """Print both figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each of the two")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of each of the two measurements")
     options = parser.parse_args()
-    # One thread for everything: the faster way for one small picture, and what a core can do for many.
+    # One thread: the fastest way for one small picture, and the most that one core does for many.
     cv2.setNumThreads(1)
     session = ort.SessionOptions()
     session.intra_op_num_threads = 1
     model = open_model(ZOO / f"{options.model}.onnx", options=session)
     view = model.card.view
     pictures = [path.read_bytes() for path in options.files]
-    turn = iter(range(10**9))
+    in_turn = cycle(pictures)
 
     def one() -> None:
-        data = pictures[next(turn) % len(pictures)]
-        model(view(open_picture(data, view.shorter_side))[None])
+        model(view(open_picture(next(in_turn), view.shorter_side))[None])
 
-    def all_at_once() -> None:
+    def batch() -> None:
         model(np.stack([view(open_picture(data, view.shorter_side)) for data in pictures]))
 
     print(json.dumps({
-        "one_ms": 1e3 * _median(one, options.seconds),
-        "pictures_per_s": len(pictures) / _median(all_at_once, options.seconds),
+        "one_ms": 1e3 * _median_s(one, options.seconds),
+        "pictures_per_s": len(pictures) / _median_s(batch, options.seconds),
     }))  # fmt: skip
 
 
-def _median(work: Callable[[], None], seconds: float) -> float:
-    """Of one call, in seconds."""
+def _median_s(work: Callable[[], None], seconds: float) -> float:
+    """Median seconds of one call, over calls that take so many seconds in all."""
     work()
-    took = []
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
+    durations = []
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
         start = time.perf_counter()
         work()
-        took.append(time.perf_counter() - start)
-    return statistics.median(took)
+        durations.append(time.perf_counter() - start)
+    return statistics.median(durations)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The servers that stand side by side: how each is started, asked and known to be ready."""
+"""The servers that are compared: how each is started, called and known to be ready."""
 
 import os
 import subprocess
@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,35 @@ import httpx
 
 from loadtests.bench import processes
 from loadtests.bench.load import payloads
-from loadtests.bench.load.payloads import Encode
+from loadtests.bench.load.payloads import Encoder
 from loadtests.pictures import Upload
-from loadtests.server import REPO, SERVING, free_port
+from loadtests.server import REPO, SERVING, ServerError, free_port, wait_until_ready
+from loadtests.subprocesses import run
 
-READY_WITHIN = 90.0
-POLL = 0.01
-"""Seconds between two looks whether a server is ready: starts are measured that finely."""
+READY_POLL_INTERVAL_S = 0.01
+"""The precision of the measured start."""
 
 
 class ContenderError(Exception):
-    """A server that does not install, start or answer rightly; the message says which and how."""
+    """A server that does not install, start or respond correctly; the message names it and the problem."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """python: of its environment. packages: whose versions matter, as in its lock file.
+    """One of the servers, with {model} in command and environment for the classifier that it serves.
 
-    ready: the path that answers 200 once pictures can be sent. encode, label: a picture as it wants it and
-    the class out of its answer. path: where it classifies. In command and environment, {model} stands for
-    the classifier of the zoo that it serves.
+    Attributes:
+        name: On the command line and in the samples.
+        title: In the tables.
+        lock: Its lock file.
+        python: The interpreter of its environment.
+        packages: Those whose versions the report states.
+        command: Arguments of the interpreter; `--port` is added.
+        environment: Variables beside our own.
+        ready_path: Answers 200 once pictures can be sent.
+        path: Where it classifies.
+        encode: Makes the body of a request from a picture.
+        read_label: Reads the class from the JSON of a response.
     """
 
     name: str
@@ -45,19 +53,25 @@ class Contender:
     packages: tuple[str, ...]
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    ready: str = "/readyz"
+    ready_path: str = "/readyz"
     path: str = "/classify"
-    encode: Encode = payloads.form
-    label: Callable[[Any], str] = lambda answer: str(answer["label"])
+    encode: Encoder = payloads.form
+    read_label: Callable[[Any], str] = lambda fields: str(fields["label"])
 
 
 @dataclass(frozen=True)
-class Running:
-    """mark: finds its processes. ready_after: seconds from its start to the first 200."""
+class RunningServer:
+    """A contender that runs and is ready.
+
+    Attributes:
+        url: Its base URL.
+        mark: The mark of its processes.
+        ready_after_s: Seconds from its start until it was ready.
+    """
 
     url: str
     mark: str
-    ready_after: float
+    ready_after_s: float
 
 
 def _peer(name: str, title: str, packages: tuple[str, ...], **differences: Any) -> Contender:
@@ -78,14 +92,14 @@ CONTENDERS = {
         _peer("fastapi", "FastAPI", ("fastapi", "uvicorn", "onnxruntime")),
         _peer(
             "bentoml", "stock BentoML", ("bentoml", "onnxruntime"),
-            label=lambda answer: answer[0]["label"],  # of a batch of one
+            read_label=lambda fields: fields[0]["label"],  # of a batch of one
         ),
-        _peer("litserve", "LitServe", ("litserve", "onnxruntime"), ready="/health"),
-        _peer("ray", "Ray Serve", ("ray", "onnxruntime"), ready="/-/healthz"),
+        _peer("litserve", "LitServe", ("litserve", "onnxruntime"), ready_path="/health"),
+        _peer("ray", "Ray Serve", ("ray", "onnxruntime"), ready_path="/-/healthz"),
         _peer(
-            "mlserver", "MLServer", ("mlserver", "onnxruntime"), ready="/v2/models/digits/ready",
+            "mlserver", "MLServer", ("mlserver", "onnxruntime"), ready_path="/v2/models/digits/ready",
             path="/v2/models/digits/infer", encode=payloads.tensor,
-            label=lambda answer: answer["outputs"][0]["data"][0],
+            read_label=lambda fields: fields["outputs"][0]["data"][0],
         ),
     )
 }  # fmt: skip
@@ -93,25 +107,30 @@ CONTENDERS = {
 
 
 def install(contender: Contender) -> None:
-    """Its environment, from its lock file, where it is not there or older. Raises ContenderError."""
+    """Bring the contender's environment up to its lock file.
+
+    Raises:
+        ContenderError: The installation failed.
+    """
     target = contender.python.parent.parent.relative_to(REPO) / "ready"
-    done = subprocess.run(["make", "--silent", str(target)], cwd=REPO, capture_output=True, text=True)
-    if done.returncode:
-        raise ContenderError(f"{contender.title} does not install:\n{done.stderr.strip()}")
+    completed = run(["make", "--silent", str(target)])
+    if completed.returncode:
+        raise ContenderError(f"{contender.title} does not install:\n{completed.stderr.strip()}")
 
 
 def versions(contender: Contender) -> dict[str, str]:
-    """Package -> version, from the lock file."""
-    pinned = (line.split()[0] for line in contender.lock.read_text().splitlines() if "==" in line)
-    found = dict(pin.split("==", 1) for pin in pinned if not pin.startswith("#"))
-    return {package: found[package] for package in contender.packages}
+    """The versions in the lock file by package."""
+    pins = (line.split()[0] for line in contender.lock.read_text().splitlines() if "==" in line)
+    locked = dict(pin.split("==", 1) for pin in pins if not pin.startswith("#"))
+    return {package: locked[package] for package in contender.packages}
 
 
 @contextmanager
-def running(contender: Contender, model: str, log: Path) -> Iterator[Running]:
-    """Start it with the model as its classifier, end it and all its processes afterwards.
+def running(contender: Contender, model: str, log: Path) -> Iterator[RunningServer]:
+    """Start a contender with this classifier, and end all its processes afterwards.
 
-    Raises ContenderError.
+    Raises:
+        ContenderError: It did not start.
     """
     mark, port = uuid.uuid4().hex, free_port()
     arguments = [part.format(model=model) for part in contender.command]
@@ -121,58 +140,49 @@ def running(contender: Contender, model: str, log: Path) -> Iterator[Running]:
             processes.MARK: mark, "TMPDIR": scratch,
             "BENTOML_DO_NOT_TRACK": "True", "ORT_DISABLE_TELEMETRY": "1",
         }  # fmt: skip
-        # A start that compiles every module anew is nobody's.
+        # With it, every start would compile every module anew.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        begun = time.perf_counter()
+        began_at = time.perf_counter()
         process = subprocess.Popen(
             [contender.python, *arguments, "--port", str(port)],
             cwd=REPO, env=environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            _wait(contender, port, process, log)
-            yield Running(f"http://127.0.0.1:{port}", mark, time.perf_counter() - begun)
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(url, process, log, contender.ready_path, READY_POLL_INTERVAL_S)
+            yield RunningServer(url, mark, time.perf_counter() - began_at)
+        except ServerError as error:
+            raise ContenderError(f"{contender.title}: {str(error)[-3000:]}") from error
         finally:
             processes.end(mark)
             process.wait()
 
 
-def check(contender: Contender, url: str, uploads: Sequence[Upload]) -> None:
-    """Every picture must get its own class. Raises ContenderError."""
+def check_labels(contender: Contender, url: str, uploads: Sequence[Upload]) -> None:
+    """Check that the contender gives every picture its own class.
+
+    Raises:
+        ContenderError: It gives one another class or no 200.
+    """
     for upload in uploads:
-        reply = post(url + contender.path, contender.encode(upload))
-        if reply.status_code != 200:
+        response = post(url + contender.path, contender.encode(upload))
+        if response.status_code != 200:
             raise ContenderError(
-                f"{contender.title} answers {reply.status_code} for {upload.name}: {reply.text[:300]}"
+                f"{contender.title} answers {response.status_code} for {upload.name}: {response.text[:300]}"
             )
-        label = contender.label(reply.json())
+        label = contender.read_label(response.json())
         if label != upload.label:
             raise ContenderError(f"{contender.title} answers {label!r} for {upload.name}")
 
 
 def post(url: str, body: payloads.Body) -> httpx.Response:
-    """Raises ContenderError where there is no answer at all."""
+    """Post a body.
+
+    Raises:
+        ContenderError: There is no response.
+    """
     headers = {"Content-Type": body.content_type}
     try:
         return httpx.post(url, content=body.content, headers=headers, timeout=60)
     except httpx.HTTPError as error:
         raise ContenderError(f"{url} does not answer: {error!r}") from error
-
-
-def _wait(contender: Contender, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while not _ready(port, contender.ready):
-        if process.poll() is not None or time.monotonic() > deadline:
-            how = "ended" if process.poll() is not None else f"was not ready after {READY_WITHIN:.0f} s"
-            raise ContenderError(f"{contender.title} {how}:\n{log.read_text()[-3000:]}")
-        time.sleep(POLL)
-
-
-def _ready(port: int, path: str) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,76 +1,60 @@
-"""All processes of one server, wherever they have gone: found by a mark in their environment. Linux only."""
+"""All processes of one server, found by a mark in their environment.
+
+The mark also finds those that have left the process tree, as Ray's daemons do.
+"""
 
 import contextlib
-import os
-import signal
-import time
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 MARK = "BENCH_MARK"
 """The environment variable that a server's processes inherit."""
 
-PATIENCE = 5.0
-"""Seconds between asking a process to end and ending it."""
+TERMINATE_TIMEOUT_S = 5.0
+"""From SIGTERM to SIGKILL."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """In MB of 10^6 bytes. largest: resident memory (VmRSS) of the largest process. together: of all
-    processes, pages they share counted once (PSS)."""
+    """Memory of a server in MB of 10^6 bytes.
+
+    Attributes:
+        largest: Resident memory (RSS) of its largest process.
+        together: Memory of all its processes, shared pages counted once (PSS).
+    """
 
     largest: float
     together: float
 
 
-def marked(mark: str) -> list[int]:
-    """Their ids."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:  # it ended meanwhile, or is somebody else's
-            continue
-    return found
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes that carry the mark."""
+    processes = []
+    for process in psutil.process_iter():
+        # It may have ended meanwhile, or belong to another user.
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                processes.append(process)
+    return processes
 
 
 def memory(mark: str) -> Memory:
+    """The memory of all processes that carry the mark."""
     resident, proportional = [0.0], [0.0]
     for process in marked(mark):
-        folder = Path("/proc") / str(process)
-        try:
-            resident.append(_megabytes(folder / "status", "VmRSS:"))
-            proportional.append(_megabytes(folder / "smaps_rollup", "Pss:"))
-        except OSError:
-            continue
+        with contextlib.suppress(psutil.Error):
+            usage = process.memory_full_info()
+            resident.append(usage.rss / 1e6)
+            proportional.append(usage.pss / 1e6)
     return Memory(max(resident), sum(proportional))
 
 
-def end(mark: str, patience: float = PATIENCE) -> None:
-    """Ask all of them to end, wait, and end whatever is still there."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in marked(mark):
-            _signal(process, number)
-        until = time.monotonic() + patience
-        while marked(mark):
-            if time.monotonic() > until:
-                break
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _signal(process: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, number)
-
-
-def _megabytes(path: Path, name: str) -> float:
-    for line in path.read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) * 1024 / 1e6
-    return 0.0
+def end(mark: str, timeout_s: float = TERMINATE_TIMEOUT_S) -> None:
+    """Terminate the processes that carry the mark; kill those that remain or were started meanwhile."""
+    for signal in (psutil.Process.terminate, psutil.Process.kill):
+        processes = marked(mark)
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                signal(process)
+        psutil.wait_procs(processes, timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""Round after round, server after server: started, looked at, loaded, ended."""
+"""Round after round and server after server: start, check, load, stop."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -7,23 +7,33 @@ from pathlib import Path
 
 from loadtests import pictures
 from loadtests.bench import processes
-from loadtests.bench.contenders import CONTENDERS, Contender, ContenderError, check, install, running
-from loadtests.bench.load.generators import GeneratorError, closed
+from loadtests.bench.contenders import CONTENDERS, Contender, ContenderError, check_labels, install, running
+from loadtests.bench.load.generators import closed_loop
 from loadtests.bench.load.photos import twelve_megapixels
 from loadtests.bench.report.results import Sample, Scenario
-from loadtests.bench.scenarios import ROWS, Load, Measured
+from loadtests.bench.scenarios import ROWS, Load, Measurements
+from loadtests.subprocesses import CommandError
 
-WARM_UP = 2
-"""Seconds of load at 16 connections that do not count."""
+WARM_UP_S = 2
+WARM_UP_CONNECTIONS = 16
+"""Load that is not measured, after each start."""
 
 PHOTOS = 50
-"""Of 12 megapixels."""
+"""Number of pictures of 12 megapixels."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """servers, rows: by name. models: classifiers; rows that know only one take the first. overload: servers
-    that get the open loop beside ours. seconds: of each closed loop. overload_seconds: of the open one.
+    """What a benchmark measures.
+
+    Attributes:
+        rounds: How often everything is measured.
+        servers: Names of contenders.
+        rows: Names of rows.
+        models: Classifiers; rows that measure only one take the first.
+        overload: Servers that get the open loop beside ours.
+        seconds: Length of each closed loop.
+        overload_seconds: Length of the open loop.
     """
 
     rounds: int
@@ -37,60 +47,73 @@ class Plan:
 
 @dataclass(frozen=True)
 class Listener:
-    """Told what is going on. begins: a turn, its number and what it is. failed: what went wrong with one
-    server; the others go on."""
+    """Callbacks on the progress of a benchmark.
 
-    begins: Callable[[int, str], None]
-    failed: Callable[[str], None]
+    Attributes:
+        on_turn: Called at the start of each turn with its number and a description.
+        on_error: Called with the problem of one server; the others go on.
+    """
+
+    on_turn: Callable[[int, str], None]
+    on_error: Callable[[str], None]
 
 
 def turns(plan: Plan) -> int:
-    """Starts of servers."""
+    """The number of times that a server is started."""
     return plan.rounds * len(plan.models) * len(plan.servers)
 
 
-def samples(plan: Plan, watcher: Listener, logs: Path, scratch: Path) -> Iterator[Sample]:
-    """Everything that is measured, as it is measured. logs: a folder for what the servers say. scratch:
-    a folder for what is sent."""
-    contenders = list(_installed(plan, watcher))
+def samples(plan: Plan, listener: Listener, logs: Path, scratch: Path) -> Iterator[Sample]:
+    """Measure everything.
+
+    Args:
+        plan: What to measure.
+        listener: Hears of progress and errors.
+        logs: A folder for the output of the servers.
+        scratch: A folder for request bodies.
+
+    Yields:
+        Each sample as soon as it is measured.
+    """
+    contenders = list(_installed(plan, listener))
     photos = twelve_megapixels(PHOTOS) if {"price", "prices"} & set(plan.rows) else []
     turn = itertools.count()
     for number in range(plan.rounds):
         for model in plan.models:
             load = Load(model, pictures.digits(model), photos, plan.seconds, plan.overload_seconds, scratch)
             for contender in contenders:
-                what = f"round {number + 1}, {model}, {contender.title}"
-                watcher.begins(next(turn), what)
+                description = f"round {number + 1}, {model}, {contender.title}"
+                listener.on_turn(next(turn), description)
                 try:
                     for case, values in _turn(plan, number, contender, load, logs):
                         yield Sample(number, contender.name, case, values)
-                except (ContenderError, GeneratorError) as error:
-                    watcher.failed(f"{what}: {error}")
+                except (ContenderError, CommandError) as error:
+                    listener.on_error(f"{description}: {error}")
 
 
-def _installed(plan: Plan, watcher: Listener) -> Iterator[Contender]:
+def _installed(plan: Plan, listener: Listener) -> Iterator[Contender]:
     for name in plan.servers:
         try:
             install(CONTENDERS[name])
         except ContenderError as error:
-            watcher.failed(str(error))
+            listener.on_error(str(error))
         else:
             yield CONTENDERS[name]
 
 
-def _turn(plan: Plan, number: int, contender: Contender, load: Load, logs: Path) -> Measured:
-    """One start of one server and all its rows. number: of the round."""
-    first = load.model == plan.models[0]
+def _turn(plan: Plan, number: int, contender: Contender, load: Load, logs: Path) -> Measurements:
+    """One start of one server and all its rows, in the round of this number."""
+    is_first_model = load.model == plan.models[0]
     with running(contender, load.model, logs / f"{contender.name}.log") as server:
-        if first:
-            now = processes.memory(server.mark)
-            yield Scenario("start"), {"ready_s": server.ready_after, "largest_mb": now.largest}
-        check(contender, server.url, load.digits)
-        sent = [contender.encode(upload) for upload in load.digits]
-        closed(server.url + contender.path, sent, 16, WARM_UP, load.scratch)
+        if is_first_model:
+            largest_mb = processes.memory(server.mark).largest
+            yield Scenario("start"), {"ready_s": server.ready_after_s, "largest_mb": largest_mb}
+        check_labels(contender, server.url, load.digits)
+        bodies = [contender.encode(upload) for upload in load.digits]
+        closed_loop(server.url + contender.path, bodies, WARM_UP_CONNECTIONS, WARM_UP_S, load.scratch)
         for name, row in ROWS.items():
-            asked = row.servers is None or contender.name in row.servers
-            asked |= name == "overload" and contender.name in plan.overload
-            asked &= name in plan.rows and (first or row.every_model) and (number == 0 or not row.once)
-            if asked:
+            applies = row.servers is None or contender.name in row.servers
+            applies |= name == "overload" and contender.name in plan.overload
+            is_due = (is_first_model or row.every_model) and (number == 0 or not row.once)
+            if applies and is_due and name in plan.rows:
                 yield from row.measure(contender, server, load)

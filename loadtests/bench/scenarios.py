@@ -1,36 +1,41 @@
-"""The rows of the table: what is done with a server that runs, and what it came to.
+"""The rows of the report: each loads a running server and yields scenarios with their figures.
 
-Each takes the server and what to send and yields cases with their values; which servers a row asks is in
-ROWS. Values are named with their unit.
+The servers that a row applies to stand in ROWS. Figures are named with their unit.
 """
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.bench import processes
-from loadtests.bench.contenders import Contender, ContenderError, Running, post
+from loadtests.bench.contenders import Contender, ContenderError, RunningServer, post
 from loadtests.bench.load import payloads
-from loadtests.bench.load.generators import closed, open_loop
+from loadtests.bench.load.generators import closed_loop, open_loop
 from loadtests.bench.report.results import Scenario
 from loadtests.pictures import Upload
-from loadtests.server import REPO, SERVING
+from loadtests.server import SERVING
+from loadtests.subprocesses import output
 
 CONNECTIONS = (1, 16, 64)
 PRICE_CONNECTIONS = (1, 16)
-BATCH = 64
+BATCH_SIZE = 64
 """Pictures in one request of the batch row."""
 
-Values = dict[str, float]
-Measured = Iterator[tuple[Scenario, Values]]
+Measurements = Iterator[tuple[Scenario, dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send and for how long. photos: large ones, the first few of them for load. seconds: of each
-    closed loop. overload_seconds: of the open loop. scratch: a folder to write to.
+    """What is sent and for how long.
+
+    Attributes:
+        model: The classifier.
+        digits: Its pictures.
+        photos: Pictures of 12 megapixels; the first four of them are used for load.
+        seconds: Length of each closed loop.
+        overload_seconds: Length of the open loop.
+        scratch: A folder to write to.
     """
 
     model: str
@@ -43,87 +48,88 @@ class Load:
 
 @dataclass(frozen=True)
 class Row:
-    """servers: whom it asks; None: all. every_model: with every model of the bench, not only the first.
-    once: in the first round only, because it always comes out the same.
+    """A row and where it applies.
+
+    Attributes:
+        measure: Measures it on one server.
+        servers: Names of the servers; None for all.
+        every_model: Whether it is measured with every model of the bench, or with the first only.
+        once: Whether it is measured in the first round only, because it does not vary.
     """
 
-    measure: Callable[[Contender, Running, Load], Measured]
+    measure: Callable[[Contender, RunningServer, Load], Measurements]
     servers: frozenset[str] | None
     every_model: bool = False
     once: bool = False
 
 
-def digits(contender: Contender, running: Running, load: Load) -> Measured:
-    """One digit per request, the way the server documents for files."""
-    sent = [contender.encode(upload) for upload in load.digits]
-    url = running.url + contender.path
+def digits(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """One digit per request, in the form that the server documents for files."""
+    bodies = [contender.encode(upload) for upload in load.digits]
     for connections in CONNECTIONS:
-        result = closed(url, sent, connections, load.seconds, load.scratch)
+        result = closed_loop(server.url + contender.path, bodies, connections, load.seconds, load.scratch)
         yield Scenario("digits", load.model, connections), asdict(result)
 
 
-def raw(contender: Contender, running: Running, load: Load) -> Measured:
+def raw(contender: Contender, server: RunningServer, load: Load) -> Measurements:
     """One digit per request as the body itself."""
-    sent = [payloads.bare(upload) for upload in load.digits]
+    bodies = [payloads.raw_body(upload) for upload in load.digits]
     for connections in CONNECTIONS:
-        result = closed(running.url + contender.path, sent, connections, load.seconds, load.scratch)
+        result = closed_loop(server.url + contender.path, bodies, connections, load.seconds, load.scratch)
         yield Scenario("raw", load.model, connections), asdict(result)
 
 
-def price(contender: Contender, running: Running, load: Load) -> Measured:
+def price(contender: Contender, server: RunningServer, load: Load) -> Measurements:
     """One photo of 12 megapixels per request."""
-    sent = [payloads.form(photo) for photo in load.photos[:4]]
+    bodies = [payloads.form(photo) for photo in load.photos[:4]]
     for connections in PRICE_CONNECTIONS:
-        result = closed(running.url + "/price", sent, connections, load.seconds, load.scratch)
+        result = closed_loop(server.url + "/price", bodies, connections, load.seconds, load.scratch)
         yield Scenario("price", connections=connections), asdict(result)
 
 
-def prices(contender: Contender, running: Running, load: Load) -> Measured:
-    """What each photo is priced at."""
+def prices(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """The price of each photo."""
     for photo in load.photos:
-        reply = post(running.url + "/price", payloads.form(photo))
-        if reply.status_code != 200:
-            what = f"{reply.status_code} for {photo.name}: {reply.text[:300]}"
-            raise ContenderError(f"{contender.title} answers {what}")
-        yield Scenario("prices", photo.name), {"price": float(reply.json()["price"])}
+        response = post(server.url + "/price", payloads.form(photo))
+        if response.status_code != 200:
+            problem = f"{response.status_code} for {photo.name}: {response.text[:300]}"
+            raise ContenderError(f"{contender.title} answers {problem}")
+        yield Scenario("prices", photo.name), {"price": float(response.json()["price"])}
 
 
-def batch(contender: Contender, running: Running, load: Load) -> Measured:
-    """64 digits in one request, one request after the other; beside the same work without a server."""
-    uploads = [load.digits[index % len(load.digits)] for index in range(BATCH)]
-    result = closed(f"{running.url}/classify/batch", [payloads.forms(uploads)], 1, load.seconds, load.scratch)
-    alone = _alone(load, uploads)
-    yield (
-        Scenario("batch", load.model),
-        {
-            "pictures_per_s": BATCH * result.requests_per_s,
-            "failures": result.failures,
-            "alone_pictures_per_s": alone["pictures_per_s"],
-        },
-    )
+def batch(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """64 digits per request, one request at a time, and the same work without a server."""
+    uploads = [load.digits[index % len(load.digits)] for index in range(BATCH_SIZE)]
+    body = payloads.batch_form(uploads)
+    result = closed_loop(f"{server.url}/classify/batch", [body], 1, load.seconds, load.scratch)
+    figures = {
+        "pictures_per_s": BATCH_SIZE * result.requests_per_s,
+        "failures": result.failures,
+        "alone_pictures_per_s": _baseline(load, uploads)["pictures_per_s"],
+    }
+    yield Scenario("batch", load.model), figures
 
 
-def idle(contender: Contender, running: Running, load: Load) -> Measured:
-    """One digit at a time over HTTP; beside the same work without a server."""
-    sent = [contender.encode(upload) for upload in load.digits]
-    alone = _alone(load, load.digits)
-    result = closed(running.url + contender.path, sent, 1, load.seconds, load.scratch)
+def idle(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """One digit at a time over HTTP, and the same work without a server."""
+    bodies = [contender.encode(upload) for upload in load.digits]
+    alone = _baseline(load, load.digits)
+    result = closed_loop(server.url + contender.path, bodies, 1, load.seconds, load.scratch)
     yield Scenario("idle", load.model), {"p50_ms": result.p50_ms, "alone_ms": alone["one_ms"]}
 
 
-def overload(contender: Contender, running: Running, load: Load) -> Measured:
-    """Twice as many digits as it can answer, whatever comes back; it can answer what it just did at 64
-    connections."""
-    sent = contender.encode(load.digits[0])  # h2load knows one body only
-    url = running.url + contender.path
-    capacity = closed(url, [sent], 64, load.seconds, load.scratch).requests_per_s
-    result = open_loop(url, sent, 2 * capacity, load.overload_seconds, load.scratch)
+def overload(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """Digits at twice the capacity, which is the throughput at 64 connections just before."""
+    body = contender.encode(load.digits[0])  # h2load sends only one body
+    url = server.url + contender.path
+    capacity = closed_loop(url, [body], 64, load.seconds, load.scratch).requests_per_s
+    result = open_loop(url, body, 2 * capacity, load.overload_seconds, load.scratch)
     yield Scenario("overload", load.model), {"capacity": capacity, **asdict(result)}
 
 
-def memory(contender: Contender, running: Running, load: Load) -> Measured:
-    """After all its load."""
-    after = processes.memory(running.mark)
+def memory(contender: Contender, server: RunningServer, load: Load) -> Measurements:
+    """Memory after all the load."""
+    after = processes.memory(server.mark)
     yield Scenario("memory"), {"largest_mb": after.largest, "together_mb": after.together}
 
 
@@ -140,17 +146,12 @@ ROWS: Mapping[str, Row] = {
 """In the order they are measured. The start is measured with every server, whatever the rows."""
 
 
-def _alone(load: Load, uploads: Sequence[Upload]) -> dict[str, float]:
-    """loadtests/bench/baseline.py in the serving environment. Raises ContenderError."""
+def _baseline(load: Load, uploads: Sequence[Upload]) -> dict[str, float]:
+    """The figures of loadtests/bench/baseline.py, run in the serving environment."""
     files = []
     for index, upload in enumerate(uploads):
         files.append(load.scratch / f"alone-{index}")
         files[-1].write_bytes(upload.content)
-    said = subprocess.run(
-        [SERVING / "python", "-m", "loadtests.bench.baseline", load.model, *files],
-        cwd=REPO, capture_output=True, text=True,
-    )  # fmt: skip
-    if said.returncode:
-        raise ContenderError(f"the work alone fails:\n{said.stderr}")
-    figures: dict[str, float] = json.loads(said.stdout)
+    command = [SERVING / "python", "-m", "loadtests.bench.baseline", load.model, *files]
+    figures: dict[str, float] = json.loads(output(command))
     return figures

@@ -1,8 +1,7 @@
-"""`.venv/bin/python -m loadtests.gpu.engine_probe MODEL`: one model as the service runs it, beside a bare
-onnxruntime session on the same file and device.
+"""`.venv/bin/python -m loadtests.gpu.engine_probe MODEL`: one model in the service's session.
 
-Runs where the service does, in its environment, and prints JSON. The only module here that imports the
-service: what it measures can be asked for in no other way.
+Compares it with a bare onnxruntime session on the same file and device. Runs in the serving environment and
+prints JSON. It is the only module here that imports the service: no HTTP call times its sessions.
 """
 
 import argparse
@@ -26,14 +25,15 @@ from service.settings import Settings
 BATCHES = (1, 8, 64, 256)
 
 ROUNDS = 5
-"""Each side is timed so many times, in turns, and the best counts: a neighbour's work slows both."""
+"""Both sessions are timed as often, in turns, and the best counts: other work on the machine slows both."""
 
 
 def main() -> None:
+    """Print the nodes, differences and speeds of one model as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each side at each batch size")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each session at each batch size")
     options = parser.parse_args()
     path = ZOO / f"{options.model}.onnx"
     device, (model,) = open_models([path], Settings(device=options.device))
@@ -56,9 +56,9 @@ def _bare(path: Path, providers: Providers) -> Callable[[Pixels], object]:
 
 
 def _nodes(path: Path, providers: Providers, pixels: Pixels) -> dict[str, list[str]]:
-    """The operators that each provider really ran, from onnxruntime's own profile of one run.
+    """The operators that each provider ran, by onnxruntime's own profile of one run.
 
-    A session can list a provider and run its nodes elsewhere.
+    The provider list of a session does not tell: it may run nodes elsewhere.
     """
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
@@ -81,54 +81,63 @@ def _variations(golden: Pixels) -> Pixels:
 
 
 def _difference(model: Model, cpu: Model, pixels: Pixels) -> float:
-    """The largest between two models' answers: relative to the answer itself for prices, to
-    max(1, |answer|) otherwise, as the card's tolerance is meant."""
-    answers: Outputs = cpu(pixels)
+    """The largest difference between the outputs of two models.
+
+    Relative to the output itself for prices and to max(1, |output|) otherwise, like the card's tolerance.
+    """
+    expected: Outputs = cpu(pixels)
     differences = []
-    for name, now in model(pixels).items():
+    for name, actual in model(pixels).items():
         floor = 0.0 if name in ("value", "low", "high") else 1.0
-        differences.append(np.abs(now - answers[name]) / np.maximum(np.abs(answers[name]), floor))
-    return float(np.max([difference.max() for difference in differences]))  # NaN where there is one
+        differences.append(np.abs(actual - expected[name]) / np.maximum(np.abs(expected[name]), floor))
+    return float(np.max([difference.max() for difference in differences]))  # NaN where any is NaN
 
 
 def _speeds(
-    ours: Callable[[Pixels], object],
+    service: Callable[[Pixels], object],
     in_flight: int,
     bare: Callable[[Pixels], object],
     golden: Pixels,
     seconds: float,
 ) -> list[dict[str, float]]:
-    """Pictures/s of both at each batch size, up to the first of which one batch takes too long.
+    """Pictures/s of both sessions at each batch size, until one batch takes longer than a measurement.
 
-    in_flight: batches that the engine runs at once; the bare session runs one, with all the threads it
-    takes by default.
+    Args:
+        service: The session of the service.
+        in_flight: Batches that the engine runs at the same time; the bare session runs one, with its
+            default number of threads.
+        bare: The bare session.
+        golden: Pictures that the batches are made of.
+        seconds: Length of one measurement.
     """
     speeds: list[dict[str, float]] = []
     for batch in BATCHES:
         if speeds and batch / speeds[-1]["bare"] > seconds:
             break
         pixels = np.resize(golden, (batch, *golden.shape[1:]))
-        sides = ((ours, in_flight), (bare, 1))
+        sides = ((service, in_flight), (bare, 1))
         for call, _ in sides:
             call(pixels)  # the first run of a shape sets up memory and chooses kernels
         turns = [[_rate(*side, pixels, seconds / ROUNDS) for side in sides] for _ in range(ROUNDS)]
-        speeds.append({"batch": batch, "ours": max(o for o, _ in turns), "bare": max(b for _, b in turns)})
+        speeds.append({
+            "batch": batch, "service": max(rate for rate, _ in turns), "bare": max(rate for _, rate in turns),
+        })  # fmt: skip
     return speeds
 
 
-def _rate(call: Callable[[Pixels], object], at_once: int, pixels: Pixels, seconds: float) -> float:
-    """Pictures/s, `at_once` calls at a time."""
+def _rate(call: Callable[[Pixels], object], concurrency: int, pixels: Pixels, seconds: float) -> float:
+    """Pictures/s of concurrent calls."""
     start = time.perf_counter()
 
-    def again_and_again() -> int:
+    def call_repeatedly() -> int:
         done = 0
         while time.perf_counter() - start < seconds:
             call(pixels)
             done += len(pixels)
         return done
 
-    with ThreadPoolExecutor(at_once) as callers:
-        done = sum(callers.map(lambda _: again_and_again(), range(at_once)))
+    with ThreadPoolExecutor(concurrency) as callers:
+        done = sum(callers.map(lambda _: call_repeatedly(), range(concurrency)))
     return done / (time.perf_counter() - start)
 
 

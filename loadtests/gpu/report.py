@@ -1,27 +1,43 @@
-"""The report of a GPU check, as Markdown: machine, checks, speeds."""
+"""The report of a GPU check as Markdown: machine, checks, speeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from loadtests.markdown_table import markdown_table
 
 Outcome = Literal["pass", "fail", "not run"]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Pictures/s of the service's own session and of a bare one, at one batch size."""
+    """Pictures/s at one batch size.
+
+    Attributes:
+        batch: Pictures in a batch.
+        service: Pictures/s of the service's own session.
+        bare: Pictures/s of a bare onnxruntime session.
+    """
 
     batch: int
-    ours: float
+    service: float
     bare: float
 
     def __str__(self) -> str:
-        return f"{self.ours:,.0f} / {self.bare:,.0f} ({self.ours / self.bare:.0%})"
+        return f"{self.service:,.0f} / {self.bare:,.0f} ({self.service / self.bare:.0%})"
 
 
 @dataclass(frozen=True)
 class Check:
-    """subject: a model, or what else is checked. figure: what was measured, or why it was not."""
+    """The outcome of one check.
+
+    Attributes:
+        subject: A model, or the part that is checked.
+        name: What is checked about it.
+        outcome: Whether it passed, failed or could not run.
+        figure: What was measured, or why it was not.
+        speeds: Speeds by batch size, where they were measured.
+    """
 
     subject: str
     name: str
@@ -31,14 +47,20 @@ class Check:
 
 
 def render(device: str, machine: Mapping[str, str], checks: Sequence[Check]) -> str:
-    """The whole page. device: cuda or cpu. machine: facts by name."""
+    """The whole page.
+
+    Args:
+        device: cuda or cpu.
+        machine: Facts about the machine by name.
+        checks: In the order of the table.
+    """
     ran = [check for check in checks if check.outcome != "not run"]
     failed = sum(check.outcome == "fail" for check in ran)
     parts = [
         "# GPU check" if device == "cuda" else "# GPU check, on a CPU: it says nothing about a GPU",
         f"{len(ran)} of {len(checks)} checks ran, {failed or 'none'} failed.",
-        _table(("machine", ""), list(machine.items())),
-        _table(
+        markdown_table(("machine", ""), list(machine.items())),
+        markdown_table(
             ("subject", "check", "outcome", "figure"),
             [(check.subject, check.name, check.outcome, check.figure) for check in checks],
         ),
@@ -49,16 +71,11 @@ def render(device: str, machine: Mapping[str, str], checks: Sequence[Check]) -> 
         parts += [
             "Pictures/s, the service's session / a bare onnxruntime session, by pictures in a batch"
             " (-: one batch would have taken longer than a measurement)",
-            _table(("model", *map(str, batches)), [_speeds(check, batches) for check in timed]),
+            markdown_table(("model", *map(str, batches)), [_speeds(check, batches) for check in timed]),
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def _speeds(check: Check, batches: Sequence[int]) -> tuple[str, ...]:
-    shown = {speed.batch: str(speed) for speed in check.speeds}
-    return (check.subject, *(shown.get(batch, "-") for batch in batches))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    by_batch = {speed.batch: str(speed) for speed in check.speeds}
+    return (check.subject, *(by_batch.get(batch, "-") for batch in batches))

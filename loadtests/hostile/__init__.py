@@ -1,1 +1,1 @@
-"""What strangers may send: files that lie, requests that are none, and many of them."""
+"""Hostile input: files that lie, malformed requests, and many of them."""

@@ -1,7 +1,7 @@
 """`python -m loadtests.hostile`: hostile requests at a server, as fast as they can be sent.
 
-Ends with 0 where each was answered with a status that it may have, no 5xx but 503 among them, and the
-server's memory is within 100 MB of what it was when warm.
+Ends with 0 where each got a status that it may have, no 5xx but 503 among them, and the server's memory
+is within 100 MB of what it was when warm.
 """
 
 import argparse
@@ -20,24 +20,25 @@ from rich.table import Table
 from loadtests import pictures
 from loadtests.hostile import files
 from loadtests.hostile.raw_http import exchange
-from loadtests.hostile.requests import END, FORM, Shape, part, request, shapes
+from loadtests.hostile.requests import END, FORM, HostileRequest, all_requests, part, request
 from loadtests.server import serving
 from models.model import ZOO
 
-BUSY = 503
-"""The one 5xx that is a right answer, to anything: try again in a second."""
+OVERLOADED = 503
+"""The one 5xx that is a correct response to any request: it says when to try again."""
 
-MAY_GROW_MB = 100
-SAMPLE_S = 0.05
+MAX_GROWTH_MB = 100
+SAMPLE_INTERVAL_S = 0.05
 
 
-class Memory:
-    """Resident memory in MB of all processes that were started from here, sampled."""
+class MemorySampler:
+    """Resident memory in MB of all processes below this one: of the server."""
 
     def __init__(self) -> None:
         self.peak = 0.0
 
     def now(self) -> float:
+        """The memory at the moment; updates the peak."""
         total = 0.0
         for process in psutil.Process().children(recursive=True):
             try:
@@ -48,99 +49,118 @@ class Memory:
         return total
 
     async def watch(self) -> None:
+        """Keep the peak up to date until cancelled."""
         while True:
             self.now()
-            await asyncio.sleep(SAMPLE_S)
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
 
-def mix(seed: int = 7) -> list[Shape]:
-    """Requests that are none, and hostile files in forms and bare; shuffled, always the same."""
+def mix(seed: int = 7) -> list[HostileRequest]:
+    """Malformed requests and hostile files, in forms and raw, shuffled the same way each time."""
     png = pictures.digits()[0].content
-    sent = shapes(png)
-    damaged = {f"cut-{share}": png[: len(png) * share // 10] for share in range(1, 10)}
+    requests = all_requests(png)
+    damaged = {f"cut-{tenths}": png[: len(png) * tenths // 10] for tenths in range(1, 10)}
     refused = (413, 415, 422)
     for name, data in (files.too_many_pixels() | files.too_many_blocks(150_000) | damaged).items():
         for path in (b"/classify", b"/price"):
             first = b"POST " + path + b" HTTP/1.1"
-            sent.append(Shape(f"file-{name}", request(data, b"image/png", first), refused))
-            sent.append(Shape(f"file-{name}", request(part(data) + END, FORM, first), refused))
+            raw, form = request(data, b"image/png", first), request(part(data) + END, FORM, first)
+            requests += [HostileRequest(f"file-{name}", raw, refused)]
+            requests += [HostileRequest(f"file-{name}", form, refused)]
     for name, data in files.inflating().items():
-        sent.append(Shape(f"file-{name}", request(data, b"image/png"), (200, 422)))
+        requests.append(HostileRequest(f"file-{name}", request(data, b"image/png"), (200, 422)))
     images = b"".join(
         part(data, b'Content-Disposition: form-data; name="images"') for data in damaged.values()
     )
-    sent.append(Shape("batch", request(images + END, FORM, b"POST /classify/batch HTTP/1.1"), (200,)))
-    random.Random(seed).shuffle(sent)
-    return sent
+    batch = request(images + END, FORM, b"POST /classify/batch HTTP/1.1")
+    requests.append(HostileRequest("batch", batch, (200,)))
+    random.Random(seed).shuffle(requests)
+    return requests
 
 
 async def send(
-    url: str, requests: int, sent: Sequence[Shape], connections: int, progress: Progress
+    url: str, total: int, requests: Sequence[HostileRequest], connections: int, progress: Progress
 ) -> Counter[str]:
-    """That many requests, so many at once; counted by status, and by what went wrong."""
-    bar = progress.add_task("hostile requests", total=requests)
-    counted: Counter[str] = Counter()
-    numbers = iter(range(requests))
+    """Send requests over and over.
+
+    Args:
+        url: Of the server.
+        total: How many are sent.
+        requests: Sent in turn.
+        connections: How many are sent at the same time.
+        progress: Gets a bar.
+
+    Returns:
+        The number of responses by status, and of problems by request and problem.
+    """
+    bar = progress.add_task("hostile requests", total=total)
+    counts: Counter[str] = Counter()
+    numbers = iter(range(total))
 
     async def client() -> None:
         for number in numbers:
-            shape = sent[number % len(sent)]
+            sent = requests[number % len(requests)]
             try:
-                answers = await exchange(url, shape.sent, hang_up=shape.answers == 0)
+                responses = await exchange(url, sent.data, disconnect=sent.responses == 0)
             except (OSError, TimeoutError) as error:
-                counted[f"{shape.name}: {type(error).__name__}"] += 1
+                counts[f"{sent.name}: {type(error).__name__}"] += 1
                 continue
-            statuses = [answer.status for answer in answers]
-            counted.update(map(str, statuses))
-            if BUSY not in statuses and shape.wrong(statuses):
-                counted[f"{shape.name}: answered {statuses}"] += 1
+            statuses = [response.status for response in responses]
+            counts.update(map(str, statuses))
+            if OVERLOADED not in statuses and not sent.allows(statuses):
+                counts[f"{sent.name}: answered {statuses}"] += 1
             progress.advance(bar)
 
     await asyncio.gather(*(client() for _ in range(connections)))
-    return counted
+    return counts
 
 
 async def attack(
-    url: str, requests: int, warming: int, connections: int
+    url: str, total: int, warming: int, connections: int
 ) -> tuple[Counter[str], dict[str, float]]:
-    """What was answered, and MB of memory when warm, at the peak and in the end."""
-    sent, memory = mix(), Memory()
+    """Warm the server up, attack it and measure its memory.
+
+    Returns:
+        The counts of `send`, and the memory in MB: warm, peak and after.
+    """
+    requests, memory = mix(), MemorySampler()
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
-        await send(url, warming, sent, connections, progress)
+        await send(url, warming, requests, connections, progress)
         await asyncio.sleep(1)
         warm, memory.peak = memory.now(), 0.0
         watching = asyncio.create_task(memory.watch())
-        counted = await send(url, requests, sent, connections, progress)
+        counts = await send(url, total, requests, connections, progress)
         await asyncio.sleep(2)
         watching.cancel()
-    return counted, {"warm": warm, "peak": memory.peak, "after": memory.now()}
+    return counts, {"warm": warm, "peak": memory.peak, "after": memory.now()}
 
 
-def verdict(counted: Mapping[str, int], memory: Mapping[str, float]) -> bool:
-    """Whether nothing was answered wrongly, and memory came back."""
-    failed = [name for name in counted if not name.isdigit() or (name >= "500" and name != str(BUSY))]
-    return not failed and memory["after"] - memory["warm"] <= MAY_GROW_MB
+def verdict(counts: Mapping[str, int], memory: Mapping[str, float]) -> bool:
+    """Whether every response was a correct one and memory is back to what it was."""
+    failed = [name for name in counts if not name.isdigit() or (name >= "500" and name != str(OVERLOADED))]
+    return not failed and memory["after"] - memory["warm"] <= MAX_GROWTH_MB
 
 
 def main() -> int:
+    """Attack a server of its own and print a table; the exit code is 0 where it passes."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.hostile", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--warming", type=int, default=2_000, help="requests before memory counts")
+    parser.add_argument("--warming", type=int, default=2_000, help="requests before memory is measured")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--log", type=Path, default=Path("runs/hostile.server.log"))
     options = parser.parse_args()
     options.log.parent.mkdir(parents=True, exist_ok=True)
     with serving(ZOO, options.log) as url:
-        counted, memory = asyncio.run(attack(url, options.requests, options.warming, options.connections))
+        counts, memory = asyncio.run(attack(url, options.requests, options.warming, options.connections))
     table = Table("answer", "times")
-    for name, times in sorted(counted.items()):
+    for name, times in sorted(counts.items()):
         table.add_row(name, f"{times:,}")
     console = Console()
     console.print(table)
     console.print(", ".join(f"{when} {size:.0f} MB" for when, size in memory.items()))
-    good = verdict(counted, memory)
-    console.print("PASS" if good else "FAIL")
-    return 0 if good else 1
+    passed = verdict(counts, memory)
+    console.print("PASS" if passed else "FAIL")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bytes to a socket, and the answers that come back: no HTTP client sends what is sent here."""
+"""Raw bytes to a socket and the HTTP responses to them: no HTTP client sends malformed requests."""
 
 import asyncio
 import contextlib
@@ -6,44 +6,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-WITHIN = 20.0
-"""Seconds in which a connection must be answered and closed."""
+CLOSED_WITHIN_S = 20.0
+"""A connection has to be answered and closed within this."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """headers: names in lower case."""
+class Response:
+    """One HTTP response; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-async def exchange(url: str, sent: bytes, hang_up: bool = False) -> list[Answer]:
-    """Every answer on one connection, in order, until the server closes it.
+async def exchange(url: str, data: bytes, disconnect: bool = False) -> list[Response]:
+    """Send bytes on one connection and read its responses until the server closes it.
 
-    hang_up: close without waiting for any. Raises TimeoutError where the server never closes.
+    Args:
+        url: Of the server; its path is not used.
+        data: What is sent.
+        disconnect: Close the connection after sending, without waiting for a response.
+
+    Raises:
+        TimeoutError: The server did not close the connection within CLOSED_WITHIN_S.
     """
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=2**20)
     try:
-        writer.write(sent)
-        if hang_up:
+        writer.write(data)
+        if disconnect:
             return []
         received = bytearray()
-        async with asyncio.timeout(WITHIN):
-            # A server that has answered may reset the connection while more is on its way to it.
+        async with asyncio.timeout(CLOSED_WITHIN_S):
+            # A server that has responded may reset the connection while more is on its way to it.
             with contextlib.suppress(ConnectionResetError):
                 while chunk := await reader.read(2**16):
                     received += chunk
     finally:
         writer.close()
-    return answers(bytes(received))
+    return parse_responses(bytes(received))
 
 
-def answers(received: bytes) -> list[Answer]:
-    """Cut what a server sent into answers; 100 Continue is left out."""
-    found = []
+def parse_responses(received: bytes) -> list[Response]:
+    """Split what a server sent into responses; 100 Continue is left out."""
+    responses = []
     while received:
         head, _, received = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -53,6 +59,6 @@ def answers(received: bytes) -> list[Answer]:
         pairs = (line.split(":", 1) for line in lines)
         headers = {name.lower(): value.strip() for name, value in pairs}
         length = int(headers.get("content-length", len(received)))
-        found.append(Answer(status, headers, received[:length]))
+        responses.append(Response(status, headers, received[:length]))
         received = received[length:]
-    return found
+    return responses

@@ -1,26 +1,30 @@
-"""Requests that no good client sends, each with the statuses that are a right answer to it."""
+"""Malformed and odd requests, each with the statuses that are a correct response to it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Shape:
+class HostileRequest:
     """What is sent on one connection.
 
-    allowed: the statuses that its answers may have. answers: how many there are; 0: it hangs up and waits
-    for none; None: one, or one more where the rest of the bytes is answered too.
+    Attributes:
+        name: Says what is wrong with it.
+        data: The bytes that are sent.
+        allowed: The statuses that its responses may have.
+        responses: How many there are. 0: the client disconnects and waits for none. None: at least one; the
+            rest of the bytes may get another.
     """
 
     name: str
-    sent: bytes
+    data: bytes
     allowed: tuple[int, ...] = (400,)
-    answers: int | None = 1
+    responses: int | None = 1
 
-    def wrong(self, statuses: Sequence[int]) -> bool:
-        """Whether it should have been answered otherwise."""
-        right_number = bool(statuses) if self.answers is None else len(statuses) == self.answers
-        return not (right_number and set(statuses) <= set(self.allowed))
+    def allows(self, statuses: Sequence[int]) -> bool:
+        """Whether responses of these statuses are correct, in number and kind."""
+        number = bool(statuses) if self.responses is None else len(statuses) == self.responses
+        return number and set(statuses) <= set(self.allowed)
 
 
 def request(
@@ -31,8 +35,16 @@ def request(
     length: bytes | None = None,
     close: bool = True,
 ) -> bytes:
-    """As written on the wire. length: the Content-Length; that of the body where it is not given, and
-    none where it is empty."""
+    """The bytes of a request.
+
+    Args:
+        body: After the headers.
+        content_type: None for no Content-Type.
+        first: The request line.
+        headers: Further headers.
+        length: The Content-Length; None for that of the body, empty for no such header.
+        close: Whether the server shall close the connection.
+    """
     lines = [first, b"Host: glimpse"]
     if content_type is not None:
         lines.append(b"Content-Type: " + content_type)
@@ -44,21 +56,22 @@ def request(
 
 
 def part(content: bytes, head: bytes = b'Content-Disposition: form-data; name="image"') -> bytes:
+    """One part of a form whose boundary is `x`."""
     return b"--x\r\n" + head + b"\r\n\r\n" + content + b"\r\n"
 
 
 FORM = b"multipart/form-data; boundary=x"
 END = b"--x--\r\n"
-OK, BAD, LARGE, NO_PICTURE = (200,), (400,), (413,), (415,)
+OK, BAD, TOO_LARGE, NO_PICTURE = (200,), (400,), (413,), (415,)
 
 
-def forms(png: bytes) -> Iterator[Shape]:
-    """Multipart forms, malformed in every way; and odd ones that are right. png: a digit."""
+def forms(png: bytes) -> Iterator[HostileRequest]:
+    """Malformed multipart forms, and odd ones that are valid."""
     good = part(png)
     disposition = b"Content-Disposition: form-data; "
 
-    def form(name: str, body: bytes, *allowed: int, content_type: bytes = FORM) -> Shape:
-        return Shape(f"form-{name}", request(body, content_type), allowed or BAD)
+    def form(name: str, body: bytes, *allowed: int, content_type: bytes = FORM) -> HostileRequest:
+        return HostileRequest(f"form-{name}", request(body, content_type), allowed or BAD)
 
     yield form("no-boundary", good + END, content_type=b"multipart/form-data")
     yield form("empty-boundary", good + END, content_type=b"multipart/form-data; boundary=")
@@ -83,7 +96,7 @@ def forms(png: bytes) -> Iterator[Shape]:
     )
     yield form("many-part-headers", part(png, b"\r\n".join([b"A: b"] * 5_000)) + END)
     yield form("repeated-field", good + good + END)
-    yield form("10,000-parts", part(b"", b"A: b") * 10_000 + END, *LARGE)
+    yield form("10,000-parts", part(b"", b"A: b") * 10_000 + END, *TOO_LARGE)
     yield form("10,000-boundaries", b"--x\r\n" * 10_000 + END)
     yield form("nested", part(part(png, b"A: b").replace(b"--x", b"--y") + b"--y--") + END, *NO_PICTURE)
     yield form("text-for-a-picture", part(b"http://127.0.0.1/seven.png") + END, *NO_PICTURE)
@@ -105,16 +118,16 @@ def forms(png: bytes) -> Iterator[Shape]:
         yield form(f"model-{number}", body, 400, 404, 413)
 
 
-def framing(png: bytes) -> Iterator[Shape]:
-    """Bodies whose length is a lie or said twice: what request smuggling is made of (RFC 9112, 6.3, 11.2)."""
+def framing(png: bytes) -> Iterator[HostileRequest]:
+    """Bodies of a false or doubled length, as request smuggling uses them (RFC 9112, 6.3 and 11.2)."""
     kind = b"image/png"
     chunked = b"Transfer-Encoding: chunked"
     whole = b"%x\r\n%s\r\n0\r\n\r\n" % (len(png), png)
 
-    def framed(name: str, sent: bytes, *allowed: int, answers: int | None = 1) -> Shape:
-        return Shape(f"framing-{name}", sent, allowed or BAD, answers)
+    def framed(name: str, data: bytes, *allowed: int, responses: int | None = 1) -> HostileRequest:
+        return HostileRequest(f"framing-{name}", data, allowed or BAD, responses)
 
-    def in_chunks(name: str, body: bytes, *allowed: int, extra: tuple[bytes, ...] = ()) -> Shape:
+    def in_chunks(name: str, body: bytes, *allowed: int, extra: tuple[bytes, ...] = ()) -> HostileRequest:
         return framed(name, request(body, kind, headers=(chunked, *extra), length=b""), *(allowed or BAD))
 
     yield in_chunks("chunked", whole, *OK)
@@ -137,51 +150,53 @@ def framing(png: bytes) -> Iterator[Shape]:
     yield framed("length-list", request(png, kind, length=b"5, 5"))
     for number, length in enumerate((b"-5", b"+5", b"0x10", b"5 5", b"9" * 30, b"\xd9\xa5")):
         yield framed(f"length-{number}", request(png, kind, length=length), 400, 413)
-    yield framed("length-too-large", request(kind, kind, length=b"%d" % 10**12), *LARGE)
+    yield framed("length-too-large", request(kind, kind, length=b"%d" % 10**12), *TOO_LARGE)
     yield framed(
-        "length-too-small", request(png, kind, length=b"10", close=False), 400, 415, 422, answers=None
+        "length-too-small", request(png, kind, length=b"10", close=False), 400, 415, 422, responses=None
     )
     short = request(png, kind, length=b"%d" % (len(png) + 10))
-    yield Shape("framing-length-and-gone", short, answers=0)
-    yield Shape("framing-form-and-gone", request(part(png), FORM, length=b"100000"), answers=0)
+    yield HostileRequest("framing-length-and-disconnect", short, responses=0)
+    yield HostileRequest(
+        "framing-form-and-disconnect", request(part(png), FORM, length=b"100000"), responses=0
+    )
     first = request(png, kind, close=False)
-    yield framed("pipelined", first * 4 + request(b"no", kind), 200, 415, answers=5)
-    yield framed("pipelined-garbage", first + b"\0\0\0 HTTP/1.1\r\n\r\n", 200, 400, answers=None)
+    yield framed("pipelined", first * 4 + request(b"no", kind), 200, 415, responses=5)
+    yield framed("pipelined-garbage", first + b"\0\0\0 HTTP/1.1\r\n\r\n", 200, 400, responses=None)
     yield framed("http-1.0", request(png, kind, b"POST /classify HTTP/1.0"), *OK)
     yield framed("expect", request(png, kind, headers=(b"Expect: 100-continue",)), *OK)
     yield framed("expect-garbage", request(png, kind, headers=(b"Expect: a pony",)), *OK)
 
 
-def heads(png: bytes) -> Iterator[Shape]:
-    """Request lines and headers."""
+def heads(png: bytes) -> Iterator[HostileRequest]:
+    """Malformed request lines and headers, and odd ones that are valid."""
     kind = b"image/png"
 
-    def asked(name: str, first: bytes, *allowed: int, headers: tuple[bytes, ...] = ()) -> Shape:
-        return Shape(f"head-{name}", request(first=first, headers=headers), allowed or BAD)
+    def headed(name: str, first: bytes, *allowed: int, headers: tuple[bytes, ...] = ()) -> HostileRequest:
+        return HostileRequest(f"head-{name}", request(first=first, headers=headers), allowed or BAD)
 
     for path in (
         b"/nothing", b"//classify", b"/classify/", b"/classify/../models", b"/%2e%2e/%2e%2e/etc/passwd",
         b"/page.js/../../service.py", b"/../service/service.py", b"/" + b"a" * 10_000, b"/%00", b"/%ff%fe",
         b"/?a=" + b"b" * 1_000 + b"/../", b"/static/../x", b"/.git/config",
     ):  # fmt: skip
-        yield asked(f"path-{path[:25].decode()}", b"GET " + path + b" HTTP/1.1", 200, 307, 404)
+        yield headed(f"path-{path[:25].decode()}", b"GET " + path + b" HTTP/1.1", 200, 307, 404)
     for method in (b"DELETE", b"PUT", b"PATCH", b"OPTIONS", b"TRACE", b"PROPFIND"):
-        yield asked(f"method-{method.decode()}", method + b" /classify HTTP/1.1", 405)
-    yield asked("post-to-models", b"POST /models HTTP/1.1", 405)
-    yield asked("head-of-nothing", b"GET /nothing HTTP/1.1", 404)
+        yield headed(f"method-{method.decode()}", method + b" /classify HTTP/1.1", 405)
+    yield headed("post-to-models", b"POST /models HTTP/1.1", 405)
+    yield headed("head-of-nothing", b"GET /nothing HTTP/1.1", 404)
     for number, first in enumerate((
         b"FROB /classify HTTP/1.1", b"POST /classify HTTP/9.9", b"POST /classify", b"POST", b"\0\1\2", b"",
         b"GET /cl assify HTTP/1.1", b"GET /\0 HTTP/1.1", b"get / HTTP/1.1", b"PRI * HTTP/2.0",
     )):  # fmt: skip
-        yield asked(f"first-line-{number}", first)
+        yield headed(f"first-line-{number}", first)
     get = b"GET /models HTTP/1.1"
-    yield asked("absolute-form", b"GET http://127.0.0.1/etc/passwd HTTP/1.1", 400, 404)
-    yield asked("header-without-colon", get, headers=(b"no colon here",))
-    yield asked("header-nul", get, headers=(b"A: \0",))
-    yield asked("header-space", get, headers=(b"Content-Length : 5",))
-    yield asked("header-folded", get, 200, 400, headers=(b"A: b", b" c"))
-    yield asked("request-id", get, 200, headers=(b"X-Request-ID: a\tb<script>" + b"a" * 300,))
-    yield asked(
+    yield headed("absolute-form", b"GET http://127.0.0.1/etc/passwd HTTP/1.1", 400, 404)
+    yield headed("header-without-colon", get, headers=(b"no colon here",))
+    yield headed("header-nul", get, headers=(b"A: \0",))
+    yield headed("header-space", get, headers=(b"Content-Length : 5",))
+    yield headed("header-folded", get, 200, 400, headers=(b"A: b", b" c"))
+    yield headed("request-id", get, 200, headers=(b"X-Request-ID: a\tb<script>" + b"a" * 300,))
+    yield headed(
         "upgrade-h2c", get, 200, headers=(b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
     )
     for content_type in (
@@ -189,19 +204,19 @@ def heads(png: bytes) -> Iterator[Shape]:
         b"application/vnd.bentoml+pickle", b"application/vnd.bentoml.pickle", b"a" * 5_000,
         b"multipart/form-data, image/png", b"image",
     ):  # fmt: skip
-        yield Shape(f"type-{content_type[:30]!r}", request(png, content_type))
+        yield HostileRequest(f"type-{content_type[:30]!r}", request(png, content_type))
     for content_type in (
         b"image/png; charset=utf-8",
         b"image/jpeg",
         b"IMAGE/X-NO-SUCH",
         b"application/octet-stream",
     ):
-        yield Shape(f"type-{content_type.decode()}", request(png, content_type), OK)
+        yield HostileRequest(f"type-{content_type.decode()}", request(png, content_type), OK)
     for number, query in enumerate((b"model=%00", b"model=../x", b"model=" + b"a" * 10_000, b"model=%ff")):
         first = b"POST /classify?" + query + b" HTTP/1.1"
-        yield Shape(f"query-{number}", request(png, kind, first), (400, 404, 413, 431))
+        yield HostileRequest(f"query-{number}", request(png, kind, first), (400, 404, 413, 431))
 
 
-def shapes(png: bytes) -> list[Shape]:
-    """All of them. png: a picture that is answered."""
+def all_requests(png: bytes) -> list[HostileRequest]:
+    """All requests of this module, around a valid picture."""
     return [*forms(png), *framing(png), *heads(png)]

@@ -11,26 +11,29 @@ from typing import Any
 
 import bentoml
 
-from loadtests.peers.workload import Classifier, options
+from loadtests.peers.workload import Classifier, read_options
 
 MODEL = "PEER_MODEL"
-"""BentoML imports this module in its own worker, which sees the environment but not our arguments."""
+"""BentoML imports this module in its own worker, which inherits the environment but not our arguments."""
 
 
 @bentoml.service(name="stock", workers=1, logging={"access": {"enabled": False}})
 class Stock:
+    """A classifier behind BentoML's own batching."""
+
     def __init__(self) -> None:
         self._classifier = Classifier(os.environ[MODEL], threads=1)
 
-    # Answered with 503 is what is expected to take longer than max_latency_ms: nothing, here.
+    # BentoML refuses what it expects to take longer than max_latency_ms: nothing, with this value.
     @bentoml.api(batchable=True, max_batch_size=64, max_latency_ms=10_000)
     def classify(self, image: list[Path]) -> list[dict[str, Any]]:
-        return self._classifier.answers([self._classifier.pixels(path.read_bytes()) for path in image])
+        """Classify a batch of uploaded files."""
+        return self._classifier.predict([self._classifier.pixels(path.read_bytes()) for path in image])
 
 
 if __name__ == "__main__":
-    asked = options()
-    os.environ[MODEL] = asked.model
+    options = read_options()
+    os.environ[MODEL] = options.model
     command = str(Path(sys.executable).with_name("bentoml"))
-    address = ["--host", "127.0.0.1", "--port", str(asked.port)]
+    address = ["--host", "127.0.0.1", "--port", str(options.port)]
     os.execv(command, [command, "serve", "loadtests.peers.bentoml_server:Stock", *address])  # noqa: S606

@@ -1,8 +1,8 @@
 """FastAPI: one uvicorn worker on uvloop and httptools, no batching.
 
-Pictures are worked on in a pool of one thread per core with one session thread each. On two busy cores that
-took less of them than `def` endpoints in Starlette's own pool of 40 threads (2.1 against 2.3 ms of CPU time
-per digit) and than sessions with onnxruntime's default threads (2.5 ms). Working on the event loop took
+Pictures are processed in a pool of one thread per core with one session thread each. On two busy cores that
+took less CPU time than `def` endpoints in Starlette's own pool of 40 threads (2.1 against 2.3 ms
+per digit) and than sessions with onnxruntime's default threads (2.5 ms). Processing on the event loop took
 1.8 ms and no second core: as many requests/s there, and ten times the p99 at 64 connections.
 """
 
@@ -15,15 +15,16 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from loadtests.peers.workload import Classifier, Options, Pricer, options
+from loadtests.peers.workload import Classifier, Options, Pricer, read_options
 
 
-def build(asked: Options) -> FastAPI:
+def build(options: Options) -> FastAPI:
+    """The application, with its own pool and models."""
     app = FastAPI()
     pool = ThreadPoolExecutor(os.cpu_count())
-    classifier = Classifier(asked.model, threads=1)
-    # The price network is opened by its first request: the start then is that of one small model.
-    pricer = cache(lambda: Pricer(asked.price_model, threads=1))
+    classifier = Classifier(options.model, threads=1)
+    # The first request opens the price network, so that the measured start is that of one small model.
+    pricer = cache(lambda: Pricer(options.price_model, threads=1))
 
     @app.get("/readyz")
     async def readyz() -> str:
@@ -34,7 +35,7 @@ def build(asked: Options) -> FastAPI:
         data = await _picture(request)
         return JSONResponse(
             await asyncio.get_running_loop().run_in_executor(
-                pool, lambda: classifier.answers([classifier.pixels(data)])[0]
+                pool, lambda: classifier.predict([classifier.pixels(data)])[0]
             )
         )
 
@@ -42,7 +43,7 @@ def build(asked: Options) -> FastAPI:
     async def price(request: Request) -> JSONResponse:
         data = await _picture(request)
         return JSONResponse(
-            await asyncio.get_running_loop().run_in_executor(pool, lambda: pricer().answer(data))
+            await asyncio.get_running_loop().run_in_executor(pool, lambda: pricer().predict(data))
         )
 
     return app
@@ -57,8 +58,8 @@ async def _picture(request: Request) -> bytes:
 
 
 if __name__ == "__main__":
-    asked = options()
+    options = read_options()
     uvicorn.run(
-        build(asked), host="127.0.0.1", port=asked.port,
+        build(options), host="127.0.0.1", port=options.port,
         loop="uvloop", http="httptools", access_log=False, log_level="warning",
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""What every peer does with a picture: the same file, the same view, the same facts in the answer.
+"""The work of every peer: the same file, the same view, the same fields in the response.
 
-It runs in the environments of the peers, which have what models/ imports and their own framework.
+It runs in the environments of the peers, which have the imports of models/ and their own framework.
 """
 
 import argparse
@@ -19,21 +19,27 @@ from models.image.decode import Picture, open_picture
 from models.image.views import Pixels
 from models.model import ZOO, Model, open_model
 
-# A picture is a millisecond of work: OpenCV's own threads cost more than they bring.
+# A picture is a millisecond of work: OpenCV's own threads cost more than they gain.
 cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True)
 class Options:
-    """port: to listen on. model: a classifier of the zoo. price_model: a regressor."""
+    """The command line of a peer.
+
+    Attributes:
+        port: To listen on.
+        model: A classifier of the zoo.
+        price_model: A regressor of the zoo.
+    """
 
     port: int
     model: str
     price_model: str
 
 
-def options() -> Options:
-    """What `python -m loadtests.bench` asks of a peer."""
+def read_options() -> Options:
+    """The options that `python -m loadtests.bench` passes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", default="digits-cnn")
@@ -42,7 +48,7 @@ def options() -> Options:
 
 
 class Classifier:
-    """threads: of one run of the session."""
+    """A classifier of the zoo; one run of its session takes so many threads."""
 
     def __init__(self, name: str, threads: int) -> None:
         self._model = _open(name, threads)
@@ -51,23 +57,23 @@ class Classifier:
         self._card = card
 
     def pixels(self, data: bytes) -> Pixels:
-        """data: the bytes of one image file."""
+        """The model's view of one encoded picture."""
         view = self._card.view
         return view(open_picture(data, view.shorter_side))
 
-    def answers(self, batch: Sequence[Pixels]) -> list[dict[str, Any]]:
-        """One run of the session: label, probability and probabilities of each picture, in order."""
+    def predict(self, batch: Sequence[Pixels]) -> list[dict[str, Any]]:
+        """Label, probability and probabilities of each picture in order, from one run of the session."""
         rows = self._model(np.stack(batch))["probabilities"]
-        return [self._answer(row) for row in rows.tolist()]
+        return [self._prediction(row) for row in rows.tolist()]
 
-    def _answer(self, row: list[float]) -> dict[str, Any]:
+    def _prediction(self, row: list[float]) -> dict[str, Any]:
         probabilities = dict(zip(self._card.labels, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
 
 class Pricer:
-    """Prices a photo after decoding all of it, as Pillow does when nobody asks for less."""
+    """A regressor of the zoo that decodes the whole photo, as Pillow does by default."""
 
     def __init__(self, name: str, threads: int) -> None:
         self._model = _open(name, threads)
@@ -75,15 +81,15 @@ class Pricer:
         assert isinstance(card, RegressorCard)
         self._card = card
 
-    def answer(self, data: bytes) -> dict[str, Any]:
-        """data: the bytes of one image file."""
+    def predict(self, data: bytes) -> dict[str, Any]:
+        """Price and interval of one encoded photo."""
         row = self._model(self._card.view(decode_whole(data))[None])
         price, low, high = (float(row[name][0]) for name in ("value", "low", "high"))
         return {"price": price, "low": low, "high": high, "currency": self._card.unit}
 
 
 def decode_whole(data: bytes) -> Picture:
-    """The whole picture, every pixel of it: no reduced scale, no draft mode."""
+    """Decode every pixel: no reduced scale, no draft mode."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
 

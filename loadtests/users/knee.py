@@ -1,26 +1,31 @@
-"""The knee of a load: up to there more users get more done, past it they mostly wait.
+"""The knee of a load: up to it more users get more done, past it they mostly wait.
 
-It is where power is highest: requests/s over mean latency (L. Kleinrock, Power and deterministic rules
+It is the maximum of power: requests/s over mean latency (L. Kleinrock, Power and deterministic rules
 of thumb for probabilistic problems in computer communications, ICC 1979; R. Jain, The Art of Computer
-Systems Performance Analysis, 1991, section 3.3). Before it, one percent more load brings more percent
-of requests/s than of latency; after it, fewer. There is nothing to tune, and how far past the knee the
-load goes changes nothing.
+Systems Performance Analysis, 1991, section 3.3). Before it, one percent more load raises requests/s by a
+larger percentage than latency; after it, by a smaller one. It has no parameter, and stages past the knee
+do not move it.
 """
 
 from collections.abc import Sequence
 
-from loadtests.users.stage_stats import Measured
+from loadtests.users.stage_stats import StageStats
 
 
-def power(measured: Measured) -> float:
+def power(stage: StageStats) -> float:
     """Requests/s over milliseconds; 0 where nothing was answered."""
-    return measured.requests_per_s / measured.mean_ms if measured.mean_ms else 0.0
+    return stage.requests_per_s / stage.mean_ms if stage.mean_ms else 0.0
 
 
-def find_knee(stages: Sequence[Measured]) -> int | None:
-    """The index of the knee. stages: by users, fewest first.
+def find_knee(stages: Sequence[StageStats]) -> int | None:
+    """The index of the knee.
 
-    None where power is highest at the most users (the load never got there) or nothing was answered.
+    Args:
+        stages: By users, fewest first.
+
+    Returns:
+        None where power is highest at the most users (the load did not reach a knee) or nothing was
+        answered.
     """
     powers = [power(stage) for stage in stages]
     if not powers or max(powers) == 0 or max(powers) == powers[-1]:

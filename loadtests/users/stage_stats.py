@@ -1,6 +1,6 @@
-"""What users met in each stage of a load, and whether that is good enough.
+"""Statistics of each stage of a load, and whether they are good enough.
 
-Latency is that of right answers, in milliseconds, from sending to the whole answer.
+Latency is that of correct responses, in milliseconds, from sending the request to the end of the response.
 """
 
 import time
@@ -12,29 +12,47 @@ import numpy as np
 
 from loadtests.users.shapes import Stage
 
-SETTLING = 0.2
-"""Share of a stage that is not measured: its users are only coming, what came before still waits."""
+SETTLING_FRACTION = 0.2
+"""The first part of a stage, not measured: users are still arriving, older requests still wait."""
 
-SLOWEST_P95_MS = 1000
-"""Above this the run fails: no person waits longer for one picture."""
+MAX_P95_MS = 1000
+"""A run fails above this: a person should not wait longer for one picture."""
 
 Outcome = Literal["answered", "refused", "failed"]
-"""answered: rightly. refused: 503 with Retry-After. failed: all else."""
+"""answered: correctly. refused: 503 with Retry-After. failed: anything else."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """ended: seconds after its stage began."""
+    """One request that has ended.
 
-    ended: float
+    Attributes:
+        ended_s: Seconds from the start of the stage to the end of the request.
+        outcome: What became of it.
+        latency_ms: How long it took.
+    """
+
+    ended_s: float
     outcome: Outcome
     latency_ms: float
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One stage without its settling. seconds: how long it was measured. answered, refused, failed:
-    requests. Latencies are None where nothing was answered."""
+class StageStats:
+    """The statistics of one stage after it has settled.
+
+    Attributes:
+        users: Users at the same time.
+        seconds: How long the stage was measured.
+        overload: Whether there may be more users than the server can take.
+        answered: Number of requests answered correctly.
+        refused: Number of requests refused.
+        failed: Number of requests failed.
+        mean_ms: Mean latency; None where nothing was answered, like the percentiles.
+        p50_ms: Median latency.
+        p95_ms: 95th percentile of the latencies.
+        p99_ms: 99th percentile of the latencies.
+    """
 
     users: int
     seconds: float
@@ -49,63 +67,67 @@ class Measured:
 
     @property
     def requests_per_s(self) -> float:
-        """Answered ones."""
+        """Throughput of correct responses."""
         return self.answered / self.seconds
 
-    def why_bad(self) -> str:
-        """Empty where it is good enough."""
+    def failure_reason(self) -> str:
+        """Why the stage fails the run; empty where it does not."""
         if self.failed:
             return f"{self.failed} failures at {self.users} users"
         if self.p95_ms is None:
             return f"no answer at {self.users} users"
         if self.refused and not self.overload:
-            return f"{self.refused} refusals at {self.users} users, who are not too many"
-        if self.p95_ms > SLOWEST_P95_MS and not self.overload:
-            return f"p95 {self.p95_ms:.0f} ms at {self.users} users, {SLOWEST_P95_MS} allowed"
+            return f"{self.refused} refusals at {self.users} users, which the server has to take"
+        if self.p95_ms > MAX_P95_MS and not self.overload:
+            return f"p95 {self.p95_ms:.0f} ms at {self.users} users, {MAX_P95_MS} allowed"
         return ""
 
 
 class Recorder:
-    """Told of each stage as it begins and of each request as it ends."""
+    """Collects the requests of the current stage and the statistics of those before it."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
+        """Forget everything: a new run starts."""
         self._stage: Stage | None = None
-        self._since = 0.0
+        self._began_at = 0.0
         self._requests: list[Request] = []
-        self._ended: list[Measured] = []
+        self._ended: list[StageStats] = []
 
     def begin(self, stage: Stage) -> None:
+        """End the current stage and start the next."""
         self.end()
-        self._stage, self._since, self._requests = stage, time.perf_counter(), []
+        self._stage, self._began_at, self._requests = stage, time.perf_counter(), []
 
     def note(self, outcome: Outcome, latency_ms: float) -> None:
-        self._requests.append(Request(time.perf_counter() - self._since, outcome, latency_ms))
+        """Count a request that ends now for the current stage."""
+        self._requests.append(Request(time.perf_counter() - self._began_at, outcome, latency_ms))
 
-    def end(self) -> tuple[Measured, ...]:
-        """The stage that is on ends now; returns all that have ended, in order."""
+    def end(self) -> tuple[StageStats, ...]:
+        """End the current stage, if there is one; returns the statistics of all stages in order."""
         if self._stage is not None:
-            self._ended.append(measure(self._stage, self._requests, time.perf_counter() - self._since))
+            lasted_s = time.perf_counter() - self._began_at
+            self._ended.append(measure(self._stage, self._requests, lasted_s))
         self._stage = None
         return tuple(self._ended)
 
 
-def measure(stage: Stage, requests: Sequence[Request], lasted: float) -> Measured:
-    """What a stage came to that lasted so many seconds."""
-    settled = [request for request in requests if request.ended >= SETTLING * lasted]
+def measure(stage: Stage, requests: Sequence[Request], lasted_s: float) -> StageStats:
+    """The statistics of a stage that lasted so many seconds."""
+    settled = [request for request in requests if request.ended_s >= SETTLING_FRACTION * lasted_s]
     outcomes = [request.outcome for request in settled]
     latencies = [request.latency_ms for request in settled if request.outcome == "answered"]
     mean, p50, p95, p99 = _summary(latencies)
-    return Measured(
-        stage.users, (1 - SETTLING) * lasted, stage.overload,
+    return StageStats(
+        stage.users, (1 - SETTLING_FRACTION) * lasted_s, stage.overload,
         len(latencies), outcomes.count("refused"), outcomes.count("failed"), mean, p50, p95, p99,
     )  # fmt: skip
 
 
 def _summary(latencies: Sequence[float]) -> list[float] | list[None]:
-    """Mean and quantiles 0.5, 0.95, 0.99; None four times where there are none."""
+    """Mean and quantiles 0.5, 0.95, 0.99; four times None where there are no latencies."""
     if not latencies:
         return [None] * 4
     return [float(np.mean(latencies)), *np.percentile(latencies, (50, 95, 99)).tolist()]

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtests.hostile.raw_http import Answer, exchange
+from loadtests.hostile.raw_http import Response, exchange
 from loadtests.server import serving
 from models.model import ZOO
 from tests.support.images import pictures
@@ -44,9 +44,9 @@ def client(attacked: Attacked) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="package")
-def tell(attacked: Attacked) -> Callable[[bytes], list[Answer]]:
+def tell(attacked: Attacked) -> Callable[[bytes], list[Response]]:
     """Send bytes on a connection of their own."""
-    return lambda sent, **options: asyncio.run(exchange(attacked.url, sent, **options))
+    return lambda data, **options: asyncio.run(exchange(attacked.url, data, **options))
 
 
 @pytest.fixture(autouse=True)

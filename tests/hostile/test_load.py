@@ -40,4 +40,4 @@ def test_the_verdict(counted, after, good):
 
 def test_the_mix_is_the_same_each_time():
     assert mix() == mix()
-    assert len({shape.name for shape in mix()}) > 150
+    assert len({request.name for request in mix()}) > 150

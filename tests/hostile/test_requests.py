@@ -5,15 +5,15 @@ import json
 import httpx
 import pytest
 
-from loadtests.hostile.requests import part, request, shapes
+from loadtests.hostile.requests import all_requests, part, request
 from tests.hostile.conftest import PNG
 
 
-@pytest.mark.parametrize("shape", shapes(PNG), ids=lambda shape: shape.name)
-def test_each_is_answered_as_it_should(tell, shape):
-    answers = tell(shape.sent, hang_up=shape.answers == 0)
+@pytest.mark.parametrize("sent", all_requests(PNG), ids=lambda sent: sent.name)
+def test_each_is_answered_as_it_should(tell, sent):
+    answers = tell(sent.data, disconnect=sent.responses == 0)
 
-    assert not shape.wrong([answer.status for answer in answers]), answers
+    assert sent.allows([answer.status for answer in answers]), answers
     for answer in answers:
         assert "server" not in answer.headers
         assert "Traceback" not in answer.body.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""The load of the benchmark: request bodies and the generators that send them."""

@@ -1,13 +1,11 @@
-"""Compiled load generators: wrk for closed loops, h2load for open ones. Both run on the machine they load.
+"""Compiled load generators: wrk for closed loops, h2load for open ones.
 
-wrk counts a long latency once more for each request that it kept from being sent (what its author calls
-coordinated omission), so p99 is what users with a steady pace would meet.
+Both run on the machine they load. wrk counts a long latency once more for each request that it kept from
+being sent (coordinated omission), so p99 is that of users who send at a steady pace.
 """
 
 import json
 import math
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,25 +14,28 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.bench.load.payloads import Body
+from loadtests.subprocesses import CommandError, output
 
-SCRIPT = Path(__file__).with_name("wrk.lua")
-ANSWER_WITHIN = 30
-"""Seconds; a request that takes longer has failed."""
+WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 
+RESPONSE_TIMEOUT_S = 30
+"""A request that takes longer has failed."""
 
-PERIOD = 2
-"""Seconds from one request of a connection to its next, in the open loop."""
+SEND_PERIOD_S = 2
+"""From one request of a connection to its next, in the open loop."""
 
-
-class GeneratorError(Exception):
-    """A generator is not there or did not run; the message says what to do."""
+MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Closed:
-    """A closed loop: each connection sends its next request when it has its answer.
+class ClosedLoop:
+    """The result of a closed loop: each connection sends its next request after its response.
 
-    requests_per_s: answered with 2xx. failures: other answers, broken connections and time-outs.
+    Attributes:
+        requests_per_s: Requests answered with 2xx.
+        p50_ms: Median latency.
+        p99_ms: 99th percentile of the latencies.
+        failures: Other responses, broken connections and timeouts.
     """
 
     requests_per_s: float
@@ -44,11 +45,16 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Open:
-    """An open loop: requests are sent at a pace, whatever comes back.
+class OpenLoop:
+    """The result of an open loop: requests are sent at a fixed rate, independently of the responses.
 
-    sent_per_s: really sent. goodput: 200s per second. p99_ms: of 200s, 0 where there are none. refused: 503s.
-    refused_p50_ms: their median, 0 where there are none. others: other answers, and requests without one.
+    Attributes:
+        sent_per_s: Requests that were sent.
+        goodput: 200s per second.
+        p99_ms: Of 200s; 0 without any.
+        refused: Number of 503s.
+        refused_p50_ms: Their median latency; 0 without any.
+        others: Number of other responses and of requests without one.
     """
 
     sent_per_s: float
@@ -59,84 +65,103 @@ class Open:
     others: int
 
 
-def require(name: str, package: str) -> None:
-    """Raises GeneratorError where the program is not there."""
-    if shutil.which(name) is None:
-        raise GeneratorError(f"{name} is not installed; `apt-get install {package}` brings it.")
+def closed_loop(
+    url: str, bodies: Sequence[Body], connections: int, seconds: int, scratch: Path
+) -> ClosedLoop:
+    """Post the bodies in turn for so many seconds.
 
+    Args:
+        url: Where to post to.
+        bodies: All of one Content-Type.
+        connections: Requests at the same time.
+        seconds: Length of the load.
+        scratch: A folder for files of the generator.
 
-def closed(url: str, bodies: Sequence[Body], connections: int, seconds: int, scratch: Path) -> Closed:
-    """Post the bodies in turn for so many seconds. scratch: a folder that may be written to."""
-    require("wrk", "wrk")
+    Raises:
+        CommandError: wrk failed.
+    """
     files = _write(bodies, scratch)
-    said = _run([
+    return parse_wrk(output([
         "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
-        "--timeout", f"{ANSWER_WITHIN}s", "--script", SCRIPT, url, "--", bodies[0].content_type, *files,
-    ])  # fmt: skip
-    return parse_wrk(said)
+        "--timeout", f"{RESPONSE_TIMEOUT_S}s", "--script", WRK_SCRIPT, url,
+        "--", bodies[0].content_type, *files,
+    ]))  # fmt: skip
 
 
-def parse_wrk(said: str) -> Closed:
-    """said: what wrk printed, its script's line of JSON at the end."""
-    facts = json.loads(said[said.rindex("{") :])
-    # wrk counts a request as one however it was answered.
-    return Closed(
-        (facts["requests"] - facts["status"]) / facts["duration"] * 1e6,
-        facts["p50"] / 1e3,
-        facts["p99"] / 1e3,
-        facts["status"] + facts["socket"],
+def parse_wrk(printed: str) -> ClosedLoop:
+    """Read the line of JSON that wrk.lua prints at the end of wrk's output."""
+    counts = json.loads(printed[printed.rindex("{") :])
+    # wrk counts every response as a request, whatever its status.
+    return ClosedLoop(
+        (counts["requests"] - counts["status"]) / counts["duration"] * MICROSECONDS,
+        counts["p50"] / 1e3,
+        counts["p99"] / 1e3,
+        counts["status"] + counts["socket"],
     )
 
 
-def open_loop(url: str, body: Body, rate: float, seconds: int, scratch: Path) -> Open:
-    """Post the body `rate` times a second, over as many connections as requests in a period: the loop is open
-    for answers that take up to a period.
+def open_loop(url: str, body: Body, rate: float, seconds: int, scratch: Path) -> OpenLoop:
+    """Post the body at a fixed rate, over as many connections as there are requests in a period.
 
-    The connections are opened evenly over the first period, which is not measured: opened in half of it, they
-    would all send in that half of every period.
+    The loop is open for responses that take up to a period. The connections are opened evenly over the first
+    period, which is not measured: opened in half of it, they would all send in that half of every period.
+
+    Args:
+        url: Where to post to.
+        body: h2load sends only one.
+        rate: Requests per second.
+        seconds: Length of the measured load.
+        scratch: A folder for files of the generator.
+
+    Raises:
+        CommandError: h2load failed or got no response.
     """
-    require("h2load", "nghttp2-client")
     (file,) = _write([body], scratch)
     log = scratch / "h2load.log"
-    log.unlink(missing_ok=True)  # h2load adds to a log that is there
-    connections = max(round(PERIOD * rate), 1)
+    log.unlink(missing_ok=True)  # h2load appends to an existing log
+    connections = max(round(SEND_PERIOD_S * rate), 1)
     pace = rate / connections
-    _run([
+    output([
         "h2load", "--h1", "--threads", "1", "--clients", str(connections), "--rps", f"{pace:.6f}",
         "--requests", str(connections * (1 + math.ceil(pace * seconds))),
-        "--rate", str(max(connections // 100, 1)), "--rate-period", f"{1000 * PERIOD // 100}ms",
-        "--connection-inactivity-timeout", f"{ANSWER_WITHIN}s", "--data", file,
+        "--rate", str(max(connections // 100, 1)), "--rate-period", f"{1000 * SEND_PERIOD_S // 100}ms",
+        "--connection-inactivity-timeout", f"{RESPONSE_TIMEOUT_S}s", "--data", file,
         "--header", f"content-type: {body.content_type}", "--log-file", log, url,
     ])  # fmt: skip
     return parse_h2load(log.read_text(), seconds)
 
 
-def parse_h2load(log: str, seconds: float) -> Open:
-    """log: microseconds of the start, status (-1: none) and microseconds it took, a line for each request.
+def parse_h2load(log: str, seconds: float) -> OpenLoop:
+    """Read h2load's log; only the seconds after the first period are measured.
 
-    Measured are the `seconds` after the first period.
+    Args:
+        log: A line per request: start in microseconds, status (-1: none), duration in microseconds.
+        seconds: Length of the measured load.
+
+    Raises:
+        CommandError: The log is empty.
     """
     rows = np.array([line.split()[:3] for line in log.splitlines()], dtype=np.int64).reshape(-1, 3)
     if not len(rows):
-        raise GeneratorError("h2load got no answer at all.")
-    begins = rows[:, 0].min() + PERIOD * 1_000_000
-    until = begins + round(seconds * 1e6)
-    sent = rows[(rows[:, 0] >= begins) & (rows[:, 0] < until)]
-    answered = rows[(rows[:, 1] == 200) & (rows[:, 0] + rows[:, 2] >= begins)]
-    in_time = answered[answered[:, 0] + answered[:, 2] < until]
+        raise CommandError("h2load got no response at all.")
+    start = rows[:, 0].min() + SEND_PERIOD_S * MICROSECONDS
+    stop = start + round(seconds * MICROSECONDS)
+    sent = rows[(rows[:, 0] >= start) & (rows[:, 0] < stop)]
+    answered = rows[(rows[:, 1] == 200) & (rows[:, 0] + rows[:, 2] >= start)]
+    in_time = answered[answered[:, 0] + answered[:, 2] < stop]
     statuses = Counter(sent[:, 1].tolist())
-    return Open(
+    return OpenLoop(
         len(sent) / seconds,
         len(in_time) / seconds,
-        _quantile(in_time[:, 2], 99),
+        _percentile_ms(in_time[:, 2], 99),
         statuses[503],
-        _quantile(sent[sent[:, 1] == 503, 2], 50),
+        _percentile_ms(sent[sent[:, 1] == 503, 2], 50),
         sum(count for status, count in statuses.items() if status not in (200, 503)),
     )
 
 
-def _quantile(microseconds: np.ndarray, percent: float) -> float:
-    """In milliseconds; 0 where there are none."""
+def _percentile_ms(microseconds: np.ndarray, percent: float) -> float:
+    """In milliseconds; 0 without any."""
     return float(np.percentile(microseconds, percent)) / 1e3 if len(microseconds) else 0.0
 
 
@@ -146,11 +171,3 @@ def _write(bodies: Sequence[Body], scratch: Path) -> list[Path]:
         files.append(scratch / f"body-{index}")
         files[-1].write_bytes(body.content)
     return files
-
-
-def _run(command: Sequence[str | Path]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise GeneratorError(f"{command[0]} failed: {said}")
-    return done.stdout

@@ -1,4 +1,4 @@
-"""What travels: pictures as each server wants them in a request's body."""
+"""Request bodies: pictures in the form that each server documents."""
 
 import base64
 import json
@@ -12,11 +12,13 @@ BOUNDARY = "----glimpse-bench-boundary"
 
 @dataclass(frozen=True)
 class Body:
+    """The body of a request and its Content-Type."""
+
     content: bytes
     content_type: str
 
 
-Encode = Callable[[Upload], Body]
+Encoder = Callable[[Upload], Body]
 
 
 def form(upload: Upload) -> Body:
@@ -24,18 +26,18 @@ def form(upload: Upload) -> Body:
     return _form("image", [upload])
 
 
-def forms(uploads: Sequence[Upload]) -> Body:
+def batch_form(uploads: Sequence[Upload]) -> Body:
     """A multipart form with the field `images`, once for each picture."""
     return _form("images", uploads)
 
 
-def bare(upload: Upload) -> Body:
+def raw_body(upload: Upload) -> Body:
     """The file itself, under its own type."""
     return Body(upload.content, upload.content_type)
 
 
 def tensor(upload: Upload) -> Body:
-    """A V2 inference request: the file in base64 as a BYTES tensor, as MLServer's documentation has it."""
+    """A V2 inference request: the file in base64 as a BYTES tensor, by MLServer's documentation."""
     content = {
         "inputs": [{
             "name": "image", "shape": [1, 1], "datatype": "BYTES", "parameters": {"content_type": "base64"},

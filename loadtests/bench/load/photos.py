@@ -1,4 +1,4 @@
-"""Photos of 12 megapixels, as a phone takes them."""
+"""Photos of 12 megapixels, the size that a phone takes."""
 
 import io
 
@@ -9,16 +9,16 @@ from loadtests import pictures
 from loadtests.pictures import Upload
 
 SIZE = (4000, 3000)
-GRAIN = 6.0
-"""Standard deviation of the sensor's noise, of 255: with quality 90 it makes files of 3 to 4 MB."""
+GRAIN_SIGMA = 6.0
+"""Standard deviation of the sensor noise, of 255: at quality 90 it makes files of 3 to 4 MB."""
 
 
 def twelve_megapixels(count: int) -> list[Upload]:
-    """The cars of loadtests.pictures, photos where there are any, enlarged and given a sensor's grain."""
+    """The cars of loadtests.pictures, photos where there are any, enlarged and with sensor noise."""
     cars = pictures.cars()
     chosen = cars[:: max(len(cars) // count, 1)][:count]
-    # The same grain for all: drawing 36 million numbers takes longer than all the rest.
-    grain = np.random.default_rng(0).normal(0, GRAIN, (SIZE[1], SIZE[0], 1)).astype(np.float32)
+    # One noise for all: drawing 36 million numbers takes longer than everything else.
+    grain = np.random.default_rng(0).normal(0, GRAIN_SIGMA, (SIZE[1], SIZE[0], 1)).astype(np.float32)
     return [_enlarged(car, grain) for car in chosen]
 
 

@@ -1,0 +1,1 @@
+"""The report of the benchmark: medians and ratios, goals, tables and a chart."""

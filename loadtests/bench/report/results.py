@@ -1,4 +1,4 @@
-"""What was measured, and what it comes to: medians over rounds, ratios within a round."""
+"""The samples of a benchmark: medians over rounds, ratios within a round."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scenario:
-    """What was done. model: what it was done with. connections: 0 where it is no matter of connections."""
+    """What is measured.
+
+    Attributes:
+        row: A row of scenarios.ROWS, or start.
+        model: The classifier; of the row prices the name of the photo.
+        connections: 0 where the number of connections does not matter.
+    """
 
     row: str
     model: str = ""
@@ -16,7 +22,14 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one server came to with one case in one round."""
+    """The figures of one server in one scenario and one round.
+
+    Attributes:
+        round: Number of the round, from 0.
+        server: Name of the contender.
+        case: The scenario.
+        values: Figures by name; the name ends with the unit.
+    """
 
     round: int
     server: str
@@ -25,12 +38,13 @@ class Sample:
 
 
 class Results:
-    """Samples that can be asked. Answers are None where nothing was measured."""
+    """Figures over all samples; None where nothing was measured."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.samples = list(samples)
 
     def by_round(self, server: str, case: Scenario, value: str) -> dict[int, float]:
+        """One figure of each round that measured it, by the number of the round."""
         return {
             sample.round: sample.values[value]
             for sample in self.samples
@@ -38,22 +52,25 @@ class Results:
         }
 
     def median(self, server: str, case: Scenario, value: str) -> float | None:
-        found = self.by_round(server, case, value).values()
-        return statistics.median(found) if found else None
+        """The median over the rounds."""
+        values = self.by_round(server, case, value).values()
+        return statistics.median(values) if values else None
 
     def total(self, server: str, case: Scenario, value: str) -> float | None:
-        found = self.by_round(server, case, value).values()
-        return sum(found) if found else None
+        """The sum over the rounds."""
+        values = self.by_round(server, case, value).values()
+        return sum(values) if values else None
 
     def ratio(self, over: tuple[str, Scenario, str], under: tuple[str, Scenario, str]) -> float | None:
-        """The median of the ratios within each round: drifts of the machine hit both sides alike."""
+        """The median of the ratios within each round: drifts of the machine affect both sides alike."""
         above, below = self.by_round(*over), self.by_round(*under)
         ratios = [above[number] / below[number] for number in above if below.get(number)]
         return statistics.median(ratios) if ratios else None
 
     def cases(self, row: str) -> list[Scenario]:
-        """Those of a row, in the order they were measured."""
+        """The scenarios of a row, in the order they were measured."""
         return list(dict.fromkeys(sample.case for sample in self.samples if sample.case.row == row))
 
     def servers(self, case: Scenario) -> list[str]:
+        """The servers that a scenario was measured with."""
         return list(dict.fromkeys(sample.server for sample in self.samples if sample.case == case))

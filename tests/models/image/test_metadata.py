@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loadtests.hostile.files import EIGHT, jpeg, png, png_chunk
+from loadtests.hostile.files import TINY_PX, jpeg, png, png_chunk
 from loadtests.server import REPO
 from models.image.bounded_reader import (
     EXIF_BLOCKS,
@@ -64,10 +64,10 @@ def test_oddities_are_neither_printed_nor_remembered():
 import sys
 from PIL import TiffImagePlugin
 from models.image.decode import open_picture
-from loadtests.hostile.files import EIGHT, png, png_chunk
+from loadtests.hostile.files import png, png_chunk
 for number in range(200):
     entry = number.to_bytes(2, "little") + b"\\7\\0\\xff\\0\\0\\0" + bytes([number]) * 4
-    open_picture(png(EIGHT, EIGHT, png_chunk(b"eXIf", b"II*\\0\\x08\\0\\0\\0\\1\\0" + entry + bytes(4))), 28)
+    open_picture(png(8, 8, png_chunk(b"eXIf", b"II*\\0\\x08\\0\\0\\0\\1\\0" + entry + bytes(4))), 28)
 kept = getattr(TiffImagePlugin, "__warningregistry__", {})
 sys.exit(len(kept) > 1)
 """
@@ -80,9 +80,9 @@ def test_exif_in_many_segments():
     """Up to a megabyte is joined; what goes on for ever, each time copying what there is, is not."""
     segment = b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)
 
-    assert open_picture(jpeg(EIGHT, EIGHT, segment * EXIF_BLOCKS), SIDE).shape == (8, 8, 3)
+    assert open_picture(jpeg(TINY_PX, TINY_PX, segment * EXIF_BLOCKS), SIDE).shape == (8, 8, 3)
     with pytest.raises(PictureError, match="more blocks"):
-        open_picture(jpeg(EIGHT, EIGHT, segment * (EXIF_BLOCKS + 1)), SIDE)
+        open_picture(jpeg(TINY_PX, TINY_PX, segment * (EXIF_BLOCKS + 1)), SIDE)
 
 
 def test_an_exif_block_of_a_million_orientations():
@@ -93,7 +93,7 @@ def test_an_exif_block_of_a_million_orientations():
     with pytest.raises(TooManyBlocks):
         check_tiff(block, 1)
     tracemalloc.start()
-    assert open_picture(png(EIGHT, EIGHT, png_chunk(b"eXIf", block)), SIDE).shape == (8, 8, 3)
+    assert open_picture(png(TINY_PX, TINY_PX, png_chunk(b"eXIf", block)), SIDE).shape == (8, 8, 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * len(block)
@@ -132,7 +132,7 @@ def test_small_files_are_read_at_full_speed():
 
 
 def test_a_compressed_text_of_more_than_a_megabyte_is_refused():
-    bomb = png(EIGHT, EIGHT, png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**21))))
+    bomb = png(TINY_PX, TINY_PX, png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**21))))
 
     with pytest.raises(PictureError, match="too large") as refused:
         open_picture(bomb, SIDE)
