@@ -75,6 +75,9 @@ def test_the_bento_serves_from_anywhere(
 
 
 @pytest.mark.container
-@pytest.mark.skipif(not (shutil.which("docker") or shutil.which("podman")), reason="takes docker or podman")
+@pytest.mark.skipif(
+    not (shutil.which("docker") or shutil.which("podman")),
+    reason="docker or podman is not installed: apt-get install podman",
+)
 def test_the_image() -> None:
     subprocess.run([SERVING / "python", REPO / "deploy" / "image" / "test.py"], check=True)

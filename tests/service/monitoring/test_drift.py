@@ -175,12 +175,12 @@ def ask(url, images):
 
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
-def test_a_server_sees_shifted_pictures(tmp_path, data, workers):
+def test_a_server_sees_shifted_pictures(zoo, tmp_path, data, workers):
     digits = mnist.mnist(data).validation
     encoded = [pictures.encoded(pictures.Image.fromarray(pixels[:, :, 0])) for pixels in digits.pixels[:1500]]
     ones = [image for image, target in zip(encoded, digits.targets, strict=False) if target == 1]
     page = pictures.encoded(pictures.landscape(64, 64))
-    with serving(ZOO, tmp_path / "log", workers=workers) as url:
+    with serving(zoo, tmp_path / "log", workers=workers) as url:
         ask(url, encoded[:100])
         few, few_shown = series(url), shown(url)
         ask(url, encoded[100:500])

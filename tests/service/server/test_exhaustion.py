@@ -1,5 +1,5 @@
-"""A machine that has run out of something: memory, disk, a place to write. It says so and serves on where it
-can."""
+"""A machine that has run out of something: memory, disk, a folder to write. The server says so and goes on
+where it can."""
 
 import io
 import os
@@ -28,7 +28,7 @@ def may_unshare() -> bool:
     )
 
 
-needs_mounts = pytest.mark.skipif(not may_unshare(), reason="unshare -m is not permitted here")
+needs_mounts = pytest.mark.skipif(not may_unshare(), reason="unshare -m is not permitted: run as root")
 
 READ_ONLY = """
 mount -t tmpfs -o {shm} none /dev/shm
@@ -56,7 +56,7 @@ def test_a_read_only_system_serves(tmp_path):
 
 
 @needs_mounts
-def test_where_nothing_at_all_can_be_written_it_says_what_to_do(tmp_path):
+def test_without_any_folder_to_write_it_says_what_to_do(tmp_path):
     log = tmp_path / "log"
     with pytest.raises(AssertionError, match="ended with 1"), read_only(log, "ro"):
         pass

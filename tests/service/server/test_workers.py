@@ -1,4 +1,4 @@
-"""What one sees of the processes: readiness, workers, log lines, clients that hang up."""
+"""The processes of a server: readiness, workers, log lines, spans, clients that hang up."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -20,13 +20,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from loadtests.server import REPO, SERVING, free_port, serving
 from models.model import ZOO
-from tests.support.http_calls import CLIENT, PNG
+from tests.support.http_calls import CLIENT, PNG, post
 from tests.support.images import pictures
+from tests.support.models.hanging import Hang, serving_that_hangs
 from tests.support.processes import workers_of
-
-
-def classify(url: str, timeout: float = 30) -> httpx.Response:
-    return CLIENT.post(f"{url}/classify", files={"image": PNG}, timeout=timeout)
+from tests.support.waiting import WITHIN_S, wait_for, wait_until
 
 
 def counted(url: str) -> float:
@@ -36,10 +34,10 @@ def counted(url: str) -> float:
 
 
 @pytest.mark.slow
-def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
+def test_two_workers_answer_as_one(tmp_path):
     with serving(ZOO, tmp_path / "log", workers="2") as url:
         for _ in range(40):
-            classify(url).raise_for_status()
+            post(url).raise_for_status()
         assert counted(url) == 40  # whichever of the two is asked
         names = {model["name"] for model in CLIENT.get(f"{url}/models").json()["models"]}
         assert "digits-cnn" in names
@@ -47,12 +45,9 @@ def test_two_workers_answer_as_one_and_a_killed_one_comes_back(tmp_path):
         before = workers_of(url)
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        until = time.monotonic() + 20
-        while len(set(workers_of(url)) - {before[0]}) < 2 and time.monotonic() < until:
-            time.sleep(0.1)
-        assert len(set(workers_of(url)) - {before[0]}) == 2
+        wait_until(lambda: len(set(workers_of(url)) - {before[0]}) == 2)
         for _ in range(20):
-            classify(url).raise_for_status()
+            post(url).raise_for_status()
         assert counted(url) == 60
         # What the dead worker had under way is not counted for ever.
         assert 'glimpse_queue_pictures{model="digits-cnn"} 0.0' in CLIENT.get(f"{url}/metrics").text
@@ -68,24 +63,24 @@ def bentoml_serve(tmp_path):
         process = subprocess.Popen(command, cwd=REPO, env=environment, stdout=output, stderr=output)
         yield f"http://127.0.0.1:{port}", log
         process.terminate()
-        process.wait(30)
+        process.wait(WITHIN_S)
 
 
-def test_bentomls_own_command_says_why_it_is_not_ready(bentoml_serve):
+def test_bentoml_serve_says_why_it_is_not_ready(bentoml_serve):
     """It keeps the process; the probe, every call and the log tell the reason."""
     url, log = bentoml_serve
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            ready = CLIENT.get(f"{url}/readyz")
-            break
-        except httpx.TransportError:
-            time.sleep(0.1)
 
+    def probe() -> httpx.Response | None:
+        try:
+            return CLIENT.get(f"{url}/readyz")
+        except httpx.TransportError:
+            return None
+
+    ready = wait_until(probe)
     assert ready.status_code == 503
     assert ready.headers["content-type"] == "application/problem+json"
     assert "No .onnx file" in ready.json()["detail"]
-    assert (classify(url).status_code, classify(url).json()["title"]) == (503, "Not ready")
+    assert (post(url).status_code, post(url).json()["title"]) == (503, "Not ready")
     assert CLIENT.get(f"{url}/livez").status_code == 200
     assert "No .onnx file" in log.read_text()
 
@@ -136,9 +131,7 @@ def test_spans_go_to_the_endpoint_that_is_set(tmp_path, monkeypatch):
             files={"image": PNG},
             headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"},
         ).raise_for_status()
-        until = time.monotonic() + 10
-        while len(_Collector.spans) < 5 and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: len(_Collector.spans) >= 5)
     collector.shutdown()
     collector.server_close()
     spans = {span.name: span for span in _Collector.spans}
@@ -158,52 +151,65 @@ def send_and_leave(url: str, path: str, content_type: str, body: bytes) -> None:
         f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}", "", "",
     )  # fmt: skip
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((host, port), timeout=WITHIN_S) as connection:
         connection.sendall("\r\n".join(head).encode() + body)
 
 
-def when_idle(url: str) -> tuple[float, float]:
-    """How many photos were dropped, which some must have been, and how many computed."""
-    until = time.monotonic() + 20
-    while True:
-        text = CLIENT.get(f"{url}/metrics").text
-        gone, computed = (
-            float(re.findall(rf"{name} (\S+)", text)[0])
-            for name in (
-                r'refusals_total\{model="cars-transfer",reason="gone"\}',
-                r'batch_pictures_sum\{model="cars-transfer"\}',
-            )
-        )
-        if gone and 'glimpse_queue_pictures{model="cars-transfer"} 0.0' in text:
-            return gone, computed
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def dropped(url: str) -> float:
+    """Photos that were not computed, as their clients had gone."""
+    return counter(url, r'refusals_total\{model="cars-transfer",reason="gone"\}')
 
 
-def test_a_client_that_hangs_up_is_not_computed(tmp_path):
-    """Many large photos, and nobody who waits for them: most are dropped, and the metric says so."""
-    photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
-    with serving(ZOO, tmp_path / "log", decoders="1") as url:
-        for _ in range(30):
-            send_and_leave(url, "/price", "image/jpeg", photo)
-        classify(url).raise_for_status()
-        gone, computed = when_idle(url)
-    assert gone > 10
-    assert computed + gone <= 30 + 1
+def computed(url: str) -> float:
+    return counter(url, r'batch_pictures_sum\{model="cars-transfer"\}')
 
 
-def test_a_client_that_hangs_up_on_a_batch_is_not_computed(tmp_path):
-    photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
-    part = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.jpg"\r\n\r\n%s\r\n' % photo
-    body = 60 * part + b"--x--\r\n"
-    with serving(ZOO, tmp_path / "log", decoders="1") as url:
-        send_and_leave(url, "/price/batch", "multipart/form-data; boundary=x", body)
-        gone, computed = when_idle(url)
-    assert gone > 10
-    assert computed < 50
+def waiting(url: str) -> float:
+    return counter(url, r'glimpse_queue_pictures\{model="cars-transfer"\}')
 
 
-def test_what_cannot_be_answered_in_time_is_refused_or_dropped(tmp_path):
+def counter(url: str, pattern: str) -> float:
+    return float(re.findall(rf"{pattern} (\S+)", CLIENT.get(f"{url}/metrics").text)[0])
+
+
+@pytest.fixture(scope="module")
+def hanging(tmp_path_factory) -> Iterator[tuple[str, Hang]]:
+    """A server whose models hang while a test wants, and for which no request takes too long."""
+    patience = {"batch_seconds": "600", "deadline_ms": "600000", "device": "cpu"}
+    with serving_that_hangs(ZOO, tmp_path_factory.mktemp("hanging"), **patience) as server:
+        yield server
+
+
+PHOTO = pictures.encoded(pictures.landscape(1600, 1200), "JPEG")
+
+
+def test_a_client_that_hangs_up_is_not_computed(hanging):
+    """The model is at work on as many photos as it takes at once; the clients of the others hang up."""
+    url, hang = hanging
+    before = dropped(url), computed(url)
+    hang.every_run()
+    for _ in range(30):
+        send_and_leave(url, "/price", "image/jpeg", PHOTO)
+    wait_for(before[0] + 30, lambda: dropped(url))
+    hang.end()
+    assert post(url, "/price", PHOTO).status_code == 200
+    # One on each core, which was at work when its client left, and the last.
+    assert computed(url) - before[1] <= (os.cpu_count() or 1) + 1
+
+
+def test_a_batch_whose_client_hangs_up_is_not_computed(hanging):
+    url, hang = hanging
+    before = dropped(url), computed(url)
+    part = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.jpg"\r\n\r\n%s\r\n' % PHOTO
+    hang.every_run()
+    send_and_leave(url, "/price/batch", "multipart/form-data; boundary=x", 60 * part + b"--x--\r\n")
+    wait_until(lambda: dropped(url) > before[0] + 10 and waiting(url) == 0)
+    hang.end()
+    assert post(url, "/price", PHOTO).status_code == 200
+    assert computed(url) - before[1] <= (os.cpu_count() or 1) + 1
+
+
+def test_what_is_late_is_refused_or_dropped(tmp_path):
     """With a deadline that no photo can meet: 504 where it was let in, 503 where it was plain at once."""
     photo = pictures.encoded(pictures.landscape(2000, 1500), "JPEG")
     with serving(ZOO, tmp_path / "log", deadline_ms="1") as url:
