@@ -2,7 +2,6 @@
 
 import pytest
 
-from loadtests.server import serving
 from tests.support.http_calls import CLIENT
 from tests.support.models.corrupted import not_numbers, squares
 from tests.support.models.files import change, index, let_watch_pass, model_file, put, version
@@ -105,14 +104,10 @@ def test_made_up_names_stay_out_of_the_metrics(swapping):
     assert 'call="/v2/repository/models/{name}/load",status="404"' in text
 
 
-def test_calls_are_refused_unless_allowed(tmp_path):
-    zoo = tmp_path / "zoo"
-    zoo.mkdir()
-    put(zoo, "digits-linear", model_file())
-    with serving(zoo, tmp_path / "log") as url:
-        for verb in ("load", "unload"):
-            told = change(url, "digits-linear", verb)
-            assert (told.status_code, told.headers["content-type"]) == (403, "application/problem+json")
-            assert "GLIMPSE_MODEL_CONTROL" in told.json()["detail"]
-        assert index(url)["digits-linear"]["state"] == "READY"
-        assert version(url) != "404"
+def test_calls_are_refused_unless_allowed(server):
+    for verb in ("load", "unload"):
+        told = change(server, "digits-linear", verb)
+        assert (told.status_code, told.headers["content-type"]) == (403, "application/problem+json")
+        assert "GLIMPSE_MODEL_CONTROL" in told.json()["detail"]
+    assert index(server)["digits-linear"]["state"] == "READY"
+    assert version(server, "digits-linear") != "404"

@@ -53,7 +53,7 @@ def test_every_answered_picture_is_a_complete_line(zoo, tmp_path, car_png):
 def test_nothing_is_written_unless_asked(zoo, tmp_path):
     """Nor in the folder where the server is started."""
     environment = os.environ | {
-        "PYTHONPATH": str(REPO),
+        "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]),
         "GLIMPSE_MODELS_DIR": str(zoo),
         "GLIMPSE_DRAIN_SECONDS": "0",
         "GLIMPSE_PREDICTION_LOG": "",

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -85,20 +86,6 @@ def test_bentoml_serve_says_why_it_is_not_ready(bentoml_serve):
     assert "No .onnx file" in log.read_text()
 
 
-def test_logs_are_json_lines_that_name_their_request(tmp_path):
-    log = tmp_path / "log"
-    with serving(ZOO, log, log_format="json", log_requests="true") as url:
-        CLIENT.post(f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": "order-66"})
-        CLIENT.post(f"{url}/classify", files={"image": b"text"}, headers={"X-Request-ID": "order-67"})
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-
-    assert len(lines) > 3
-    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
-    said = {line["request_id"]: line["message"] for line in lines if "request_id" in line}
-    assert said["order-66"].startswith("POST /classify: 200 in ")
-    assert said["order-67"].startswith("POST /classify: 415 in ")
-
-
 class _Collector(BaseHTTPRequestHandler):
     """What an OpenTelemetry collector is to its clients: takes spans over HTTP."""
 
@@ -119,26 +106,50 @@ class _Collector(BaseHTTPRequestHandler):
         pass
 
 
-def test_spans_go_to_the_endpoint_that_is_set(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A server that logs each request as JSON and sends its spans to the collector; and its log."""
+    log = tmp_path_factory.mktemp("observed") / "log"
     collector = ThreadingHTTPServer(("127.0.0.1", 0), _Collector)
     threading.Thread(target=collector.serve_forever, daemon=True).start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    with serving(ZOO, tmp_path / "log") as url:
-        CLIENT.post(
-            f"{url}/classify",
-            files={"image": PNG},
-            headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"},
-        ).raise_for_status()
-        wait_until(lambda: len(_Collector.spans) >= 5)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        with serving(ZOO, log, log_format="json", log_requests="true") as url:
+            yield url, log
     collector.shutdown()
     collector.server_close()
-    spans = {span.name: span for span in _Collector.spans}
 
+
+def test_logs_are_json_lines_that_name_their_request(observed):
+    url, log = observed
+    CLIENT.post(f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": "order-66"})
+    CLIENT.post(f"{url}/classify", files={"image": b"text"}, headers={"X-Request-ID": "order-67"})
+    wait_until(lambda: "order-67" in log.read_text())
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+
+    assert len(lines) > 3
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    said = {line["request_id"]: line["message"] for line in lines if "request_id" in line}
+    assert said["order-66"].startswith("POST /classify: 200 in ")
+    assert said["order-67"].startswith("POST /classify: 415 in ")
+
+
+def test_spans_go_to_the_endpoint_that_is_set(observed):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    CLIENT.post(
+        f"{observed[0]}/classify",
+        files={"image": PNG},
+        headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"},
+    ).raise_for_status()
+
+    def sent() -> dict[str, Any]:
+        return {span.name: span for span in _Collector.spans if span.trace_id.hex() == trace}
+
+    wait_until(lambda: len(sent()) >= 5)
+    spans = sent()
     assert set(spans) == {"POST /classify", "decode", "view", "queue", "infer"}
     call = spans["POST /classify"]
-    assert call.trace_id.hex() == trace
     for stage in ("decode", "view", "queue", "infer"):
         assert spans[stage].parent_span_id == call.span_id
         assert call.start_time_unix_nano <= spans[stage].start_time_unix_nano
