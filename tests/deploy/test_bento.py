@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtests.server import REPO, SERVING, started
+from tests.support.http_calls import CLIENT
 
 pytestmark = pytest.mark.slow
 
@@ -68,13 +68,16 @@ def test_the_bento_serves_from_anywhere(
 ) -> None:
     command = [SERVING / "bentoml", "serve", "glimpse:test" if by == "tag" else bento]
     with started(command, tmp_path, environment, tmp_path / "log") as url:
-        response = httpx.post(f"{url}/classify", files={"image": digit_png}, timeout=30)
+        response = CLIENT.post(f"{url}/classify", files={"image": digit_png})
 
     assert response.status_code == 200, response.text
     assert response.json()["label"] == "7"
 
 
 @pytest.mark.container
-@pytest.mark.skipif(not (shutil.which("docker") or shutil.which("podman")), reason="takes docker or podman")
+@pytest.mark.skipif(
+    not (shutil.which("docker") or shutil.which("podman")),
+    reason="docker or podman is not installed: apt-get install podman",
+)
 def test_the_image() -> None:
     subprocess.run([SERVING / "python", REPO / "deploy" / "image" / "test.py"], check=True)

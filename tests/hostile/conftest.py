@@ -1,4 +1,4 @@
-"""One server for all strangers, with an empty folder as its place for temporary files."""
+"""One server for all hostile requests, with an empty folder for its temporary files."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,14 +11,19 @@ import pytest
 from loadtests.hostile.raw_http import Response, exchange
 from loadtests.server import serving
 from models.model import ZOO
-from tests.support.images import pictures
-
-PNG = pictures.encoded(pictures.digit(7))
+from tests.support.http_calls import PNG
+from tests.support.waiting import WITHIN_S
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """url: of the server. log: what it writes. temporary: where it would put files."""
+    """A server under attack.
+
+    Attributes:
+        url: Its base URL.
+        log: What it writes.
+        temporary: Where it would put files.
+    """
 
     url: str
     log: Path
@@ -27,6 +32,7 @@ class Attacked:
 
 @pytest.fixture(scope="package")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    """The server that all tests of the package attack."""
     folder = tmp_path_factory.mktemp("attacked")
     temporary = folder / "tmp"
     temporary.mkdir()
@@ -38,8 +44,9 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
 
 @pytest.fixture(scope="package")
 def client(attacked: Attacked) -> Iterator[httpx.Client]:
+    """A client that keeps its connections: what a request leaves behind meets the next one."""
     limits = httpx.Limits(keepalive_expiry=2)
-    with httpx.Client(base_url=attacked.url, timeout=30, limits=limits) as client:
+    with httpx.Client(base_url=attacked.url, timeout=WITHIN_S, limits=limits, verify=False) as client:
         yield client
 
 
@@ -51,7 +58,7 @@ def tell(attacked: Attacked) -> Callable[[bytes], list[Response]]:
 
 @pytest.fixture(autouse=True)
 def _still_answers(client: httpx.Client) -> Iterator[None]:
-    """Whatever a test sent, the next request is answered rightly."""
+    """After whatever a test sent, the next request is answered rightly."""
     yield
     answer = client.post("/classify", files={"image": PNG})
     assert (answer.status_code, answer.json()["label"]) == (200, "7")

@@ -12,7 +12,7 @@ from PIL import Image
 from loadtests.hostile import files
 from loadtests.hostile.requests import request
 from models.image.decode import FORMATS, open_picture
-from tests.hostile.conftest import PNG
+from tests.support.http_calls import PNG
 from tests.support.images import pictures
 
 SCENE = pictures.landscape(48, 32)

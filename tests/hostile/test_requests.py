@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from loadtests.hostile.requests import all_requests, part, request
-from tests.hostile.conftest import PNG
+from tests.support.http_calls import PNG
 
 
 @pytest.mark.parametrize("sent", all_requests(PNG), ids=lambda sent: sent.name)

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.hostile.conftest import PNG
+from tests.support.http_calls import PNG
 from tests.support.images import pictures
 
 GETS = ["/models", "/metrics", "/livez", "/readyz", "/v2/repository/index"]

@@ -1,4 +1,4 @@
-"""Servers that several files of tests ask."""
+"""Servers that several files of tests share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +7,7 @@ import pytest
 
 from loadtests.server import serving
 from models.model import ZOO
-from tests.support.http_calls import CLIENT
 from tests.support.models.files import model_file, put
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _closed_in_the_end() -> Iterator[None]:
-    yield
-    CLIENT.close()
 
 
 @pytest.fixture(scope="package")
@@ -36,7 +29,7 @@ def logging_server(zoo, tmp_path_factory) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture(scope="package")
 def swapping(tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A server that may be told to load models, and its folder; each test has names of its own there."""
+    """A server that loads models by calls, and its folder; each test has names of its own there."""
     folder = tmp_path_factory.mktemp("swap")
     zoo = folder / "zoo"
     zoo.mkdir()

@@ -1,13 +1,13 @@
 """Many pictures in one request: order, errors in place, limits, and no waiting for the last byte."""
 
 import socket
-import time
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
+from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
+from tests.support.waiting import WITHIN_S, wait_until
 
 WHICH = (0, 1, 2, 3, 4, 7)
 DIGITS = {digit: pictures.encoded(pictures.digit(digit)) for digit in WHICH}
@@ -17,7 +17,7 @@ BROKEN = DIGITS[7][:300]
 def post(server, images, path="/classify/batch", **data):
     files = [("images", (f"{number}.png", image)) for number, image in enumerate(images)]
     # httpx puts data before files, as the call wants it.
-    return httpx.post(server + path, files=files, data=data, timeout=60)
+    return CLIENT.post(server + path, files=files, data=data)
 
 
 def test_answers_are_in_order(server):
@@ -30,7 +30,7 @@ def test_answers_are_in_order(server):
 
 
 def test_an_answer_is_the_same_as_alone(server):
-    alone = httpx.post(f"{server}/classify", files={"image": DIGITS[3]}).json()
+    alone = CLIENT.post(f"{server}/classify", files={"image": DIGITS[3]}).json()
     among = post(server, [DIGITS[7], DIGITS[3]]).json()["answers"][1]
 
     assert among["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-4)
@@ -71,8 +71,8 @@ def test_the_model_is_chosen_by_name_in_the_form_or_the_address(server):
     ],
 )
 def test_forms(server, parts, status, said):
-    answer = httpx.post(
-        f"{server}/classify/batch", files=[(name, ("f", content)) for name, content in parts], timeout=60
+    answer = CLIENT.post(
+        f"{server}/classify/batch", files=[(name, ("f", content)) for name, content in parts]
     )
 
     assert answer.status_code == status, answer.text
@@ -80,7 +80,7 @@ def test_forms(server, parts, status, said):
 
 
 def test_a_form_is_needed(server):
-    answer = httpx.post(f"{server}/classify/batch", content=DIGITS[7], headers={"Content-Type": "image/png"})
+    answer = CLIENT.post(f"{server}/classify/batch", content=DIGITS[7], headers={"Content-Type": "image/png"})
 
     assert answer.status_code == 400
     assert "repeated" in answer.json()["detail"]
@@ -90,7 +90,7 @@ def test_pictures_are_answered_while_others_still_travel(server):
     """A client that sends one picture and stops halfway in the next: the first is counted meanwhile."""
 
     def answered() -> float:
-        lines = httpx.get(f"{server}/metrics").text.splitlines()
+        lines = CLIENT.get(f"{server}/metrics").text.splitlines()
         return sum(
             float(line.split()[-1])
             for line in lines
@@ -102,7 +102,7 @@ def test_pictures_are_answered_while_others_still_travel(server):
     cut = len(part % DIGITS[7]) + 400
     host, port = urlsplit(server).hostname, urlsplit(server).port
     before = answered()
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((host, port), timeout=WITHIN_S) as connection:
         head = (
             "POST /classify/batch?model=digits-linear HTTP/1.1",
             f"Host: {host}",
@@ -112,9 +112,7 @@ def test_pictures_are_answered_while_others_still_travel(server):
             "",
         )
         connection.sendall("\r\n".join(head).encode() + body[:cut])
-        until = time.monotonic() + 5
-        while answered() == before and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: answered() > before)
         assert answered() == before + 1
         connection.sendall(body[cut:])
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
@@ -122,6 +120,6 @@ def test_pictures_are_answered_while_others_still_travel(server):
 
 
 def test_docs_declare_the_batch_calls(server):
-    paths = httpx.get(f"{server}/docs.json").json()["paths"]
+    paths = CLIENT.get(f"{server}/docs.json").json()["paths"]
     for path in ("/classify/batch", "/price/batch"):
         assert "multipart/form-data" in paths[path]["post"]["requestBody"]["content"]

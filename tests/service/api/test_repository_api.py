@@ -1,13 +1,11 @@
 """Models change by calls: loaded, unloaded, and left alone where the call is none."""
 
-import time
-
-import httpx
 import pytest
 
-from loadtests.server import serving
+from tests.support.http_calls import CLIENT
 from tests.support.models.corrupted import not_numbers, squares
-from tests.support.models.files import change, eventually, index, model_file, put, version
+from tests.support.models.files import change, index, let_watch_pass, model_file, put, version
+from tests.support.waiting import wait_for
 
 
 @pytest.mark.parametrize(
@@ -19,7 +17,7 @@ from tests.support.models.files import change, eventually, index, model_file, pu
         ("misnamed", model_file("other", "2"), "says it is 'other'"),
     ],
 )
-def test_a_bad_file_is_not_loaded_by_a_call_either(swapping, name, bad, why):
+def test_a_bad_file_is_not_loaded_by_a_call(swapping, name, bad, why):
     url, zoo = swapping
     put(zoo, name, model_file(name, "1"))
     change(url, name, "load").raise_for_status()
@@ -51,17 +49,17 @@ def test_unload_and_load(swapping):
         "state": "UNAVAILABLE",
         "reason": "unloaded by a call",
     }
-    ready = httpx.post(f"{url}/v2/repository/index", json={"ready": True}).json()
+    ready = CLIENT.post(f"{url}/v2/repository/index", json={"ready": True}).json()
     assert "digits-linear" in {entry["name"] for entry in ready}
     assert "told" not in {entry["name"] for entry in ready}
-    time.sleep(2.5)  # the watch does not bring back what was unloaded
+    let_watch_pass(url, zoo)  # which does not bring back what was unloaded
     assert version(url, "told") == "404"
 
     assert change(url, "told", "load").content == b""
     assert version(url, "told") == "1"
     change(url, "told", "unload")
     put(zoo, "told", model_file("told", "2"))  # a new file does
-    eventually("2", lambda: version(url, "told"))
+    wait_for("2", lambda: version(url, "told"))
 
 
 @pytest.mark.parametrize("name", ["nobody", "..%2F..%2Fzoo%2Fdigits-linear", "%00", "x" * 10_000, ".hidden"])
@@ -90,30 +88,26 @@ def test_names_without_a_file_are_404(swapping, name, verb):
         ("POST", "models/digits-linear/load", b'{"parameters": 1}', 400),
     ],
 )
-def test_what_is_no_proper_call_is_told_so(swapping, method, path, body, status):
-    answer = httpx.request(method, f"{swapping[0]}/v2/repository/{path}", content=body)
+def test_malformed_calls_are_refused(swapping, method, path, body, status):
+    answer = CLIENT.request(method, f"{swapping[0]}/v2/repository/{path}", content=body)
     assert answer.status_code == status
     if status != 200:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_metrics_know_no_names_that_clients_make_up(swapping):
+def test_made_up_names_stay_out_of_the_metrics(swapping):
     url, _ = swapping
     change(url, "made-up-by-me", "load")
-    httpx.get(f"{url}/v2/repository/models/made-up-by-me/load")
-    text = httpx.get(f"{url}/metrics").text
+    CLIENT.get(f"{url}/v2/repository/models/made-up-by-me/load")
+    text = CLIENT.get(f"{url}/metrics").text
     assert "made-up-by-me" not in text
     assert 'call="/v2/repository/models/{name}/load",status="404"' in text
 
 
-def test_loading_over_http_is_off_unless_it_is_allowed(tmp_path):
-    zoo = tmp_path / "zoo"
-    zoo.mkdir()
-    put(zoo, "digits-linear", model_file())
-    with serving(zoo, tmp_path / "log") as url:
-        for verb in ("load", "unload"):
-            told = change(url, "digits-linear", verb)
-            assert (told.status_code, told.headers["content-type"]) == (403, "application/problem+json")
-            assert "GLIMPSE_MODEL_CONTROL" in told.json()["detail"]
-        assert index(url)["digits-linear"]["state"] == "READY"
-        assert version(url) != "404"
+def test_calls_are_refused_unless_allowed(server):
+    for verb in ("load", "unload"):
+        told = change(server, "digits-linear", verb)
+        assert (told.status_code, told.headers["content-type"]) == (403, "application/problem+json")
+        assert "GLIMPSE_MODEL_CONTROL" in told.json()["detail"]
+    assert index(server)["digits-linear"]["state"] == "READY"
+    assert version(server, "digits-linear") != "404"

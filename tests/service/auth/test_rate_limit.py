@@ -37,6 +37,23 @@ def test_no_client_gets_more_than_its_rate(rate, steps):
             assert last - first + 1 <= burst + rate * (admitted[last] - admitted[first]) + 1e-6
 
 
+def test_a_burst_is_ten_seconds_worth():
+    now = 0.0
+    limiter = RateLimiter(2, clock=lambda: now)
+    for _ in range(20):
+        limiter.charge("client")
+    with pytest.raises(RateLimited, match="2 pictures per second") as refused:
+        limiter.charge("client")
+    assert refused.value.headers["Retry-After"] == "1"
+    limiter.charge("another client")
+
+    now = 1.0
+    limiter.charge("client")
+    limiter.charge("client")
+    with pytest.raises(RateLimited):
+        limiter.charge("client")
+
+
 def test_extra_pictures_delay_the_next_request():
     now = 0.0
     limiter = RateLimiter(1, clock=lambda: now)

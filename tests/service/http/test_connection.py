@@ -1,42 +1,49 @@
 """What a client can do with a connection, and when that ends."""
 
-import asyncio
 import json
 import re
+import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from loadtests.server import serving
 from models.model import ZOO
-from service.http.connection import Connection
-from tests.support.images import pictures
+from tests.support.http_calls import CLIENT, PNG
+from tests.support.waiting import WITHIN_S, wait_until
 
-PNG = pictures.encoded(pictures.digit(7))
+
+@contextmanager
+def serving_quietly(tmp_path_factory, **settings: str) -> Iterator[str]:
+    """A server whose log has no line about its connections in the end: strangers do not write it."""
+    log = tmp_path_factory.mktemp("connection") / "log"
+    with serving(ZOO, log, **settings) as url:
+        yield url
+    assert "service.http.connection" not in log.read_text()
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory) -> Iterator[str]:
-    """A server that waits two seconds for a head and four for a body, and takes twelve connections."""
-    log = tmp_path_factory.mktemp("impatient") / "log"
-    with serving(ZOO, log, head_seconds="2", body_seconds="4", max_connections="12") as url:
+    """A server that waits two seconds for a head and four for a body."""
+    with serving_quietly(tmp_path_factory, head_seconds="2", body_seconds="4") as url:
         yield url
-    assert "service.http.connection" not in log.read_text()  # strangers do not write our log
 
 
-@contextmanager
-def connected(url: str, timeout: float = 20) -> Iterator[socket.socket]:
-    with socket.create_connection(
-        (urlsplit(url).hostname, urlsplit(url).port), timeout=timeout
-    ) as connection:
-        yield connection
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory) -> Iterator[str]:
+    """A server of twelve connections, a megabyte of uploads at once and 700 kB for one picture."""
+    bounds = {"max_connections": "12", "max_held_bytes": "1000000", "max_upload_bytes": "700000"}
+    with serving_quietly(tmp_path_factory, **bounds) as url:
+        yield url
+
+
+def connect(url: str) -> socket.socket:
+    return socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=WITHIN_S)
 
 
 def answer_of(connection: socket.socket) -> tuple[int, dict[str, object]]:
@@ -50,12 +57,12 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, object]]:
 
 
 def still_answers(url: str) -> bool:
-    return httpx.post(f"{url}/classify", files={"image": PNG}, timeout=20).status_code == 200
+    return CLIENT.post(f"{url}/classify", files={"image": PNG}).status_code == 200
 
 
 def ended(url: str, reason: str) -> float:
     found = re.findall(
-        rf'connections_ended_total{{reason="{reason}"}} (\S+)', httpx.get(f"{url}/metrics").text
+        rf'connections_ended_total{{reason="{reason}"}} (\S+)', CLIENT.get(f"{url}/metrics").text
     )
     return float(found[0]) if found else 0.0
 
@@ -64,42 +71,48 @@ def head(*lines: str) -> bytes:
     return "\r\n".join(("POST /classify HTTP/1.1", "Host: x", *lines, "", "")).encode()
 
 
-@pytest.mark.parametrize(
-    ("sent", "waits"),
-    [
-        pytest.param(b"", 2, id="nothing"),
-        pytest.param(b"POST /classify HTTP/1.1\r\nHost:", 2, id="half-a-head"),
-        pytest.param(head("Content-Type: image/png", "Content-Length: 999"), 4, id="no-body"),
-        pytest.param(head("Content-Type: image/png", "Content-Length: 999") + b"x" * 9, 4, id="half-a-body"),
-        pytest.param(
-            head("Content-Type: image/png", "Transfer-Encoding: chunked") + b"5\r\nab", 4, id="half-a-chunk"
-        ),
-    ],
-)
-def test_who_keeps_us_waiting_is_answered_408(impatient, sent, waits):
-    before = ended(impatient, "slow")
-    with connected(impatient) as connection:
+SLOW = {
+    "nothing": (b"", 2),
+    "half-a-head": (b"POST /classify HTTP/1.1\r\nHost:", 2),
+    "no-body": (head("Content-Type: image/png", "Content-Length: 999"), 4),
+    "half-a-body": (head("Content-Type: image/png", "Content-Length: 999") + b"x" * 9, 4),
+    "half-a-chunk": (head("Content-Type: image/png", "Transfer-Encoding: chunked") + b"5\r\nab", 4),
+}
+"""What is sent, and the seconds that the server waits for the rest."""
+
+
+def test_slow_clients_are_answered_408(impatient):
+    """All at once, as each takes seconds."""
+
+    def send_and_wait(sent: bytes) -> tuple[float, int, dict[str, object]]:
         began = time.monotonic()
-        connection.sendall(sent)
-        status, problem = answer_of(connection)
-    assert status == 408
-    assert "too long" in problem["detail"]
-    assert time.monotonic() - began > waits - 1.1  # it looks once per second
-    assert ended(impatient, "slow") == before + 1
+        with connect(impatient) as connection:
+            connection.sendall(sent)
+            status, problem = answer_of(connection)
+        return time.monotonic() - began, status, problem
+
+    before = ended(impatient, "slow")
+    with ThreadPoolExecutor(len(SLOW)) as clients:
+        answers = clients.map(send_and_wait, [sent for sent, _ in SLOW.values()])
+        for (name, (_, waits)), (took, status, problem) in zip(SLOW.items(), answers, strict=True):
+            assert status == 408, name
+            assert "too long" in problem["detail"]
+            assert took > waits - 1.1, name  # it looks once per second
+    assert ended(impatient, "slow") == before + len(SLOW)
 
 
 def test_a_byte_now_and_then_is_slow_too(impatient):
-    with connected(impatient) as connection:
-        connection.sendall(head("Content-Type: image/png", "Content-Length: 999"))
-        connection.settimeout(0.2)
-        for _ in range(60):
-            try:
-                connection.sendall(b"x")
-                received = connection.recv(1000)
-                break
-            except TimeoutError:
-                continue
-    assert received.startswith(b"HTTP/1.1 408 ")
+    """The time for a body does not begin anew with each byte."""
+    with connect(impatient) as connection:
+        connection.sendall(head("Content-Type: image/png", "Content-Length: 9999"))
+
+        def refused() -> bytes:
+            if select.select([connection], [], [], 0.2)[0]:
+                return connection.recv(1000)
+            connection.sendall(b"x")
+            return b""
+
+        assert wait_until(refused).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +139,8 @@ def test_a_byte_now_and_then_is_slow_too(impatient):
         pytest.param(b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, id="negative-length"),
     ],
 )
-def test_what_is_no_request_is_answered_and_closed(impatient, sent, status):
-    with connected(impatient) as connection:
+def test_malformed_heads_are_refused(bounded, sent, status):
+    with connect(bounded) as connection:
         with suppress(ConnectionResetError, BrokenPipeError):  # refused before all of it was sent
             connection.sendall(sent)
         try:
@@ -135,106 +148,59 @@ def test_what_is_no_request_is_answered_and_closed(impatient, sent, status):
         except ConnectionResetError:
             # A close while bytes are on their way resets, and the answer may be lost with it.
             assert len(sent) > 100_000
-    assert still_answers(impatient)
+    assert still_answers(bounded)
 
 
-def test_a_head_within_its_bounds_is_read(impatient):
+def test_a_head_within_its_bounds_is_read(bounded):
     headers = {"X-Long": "a" * 50_000}
-    assert httpx.get(f"{impatient}/models", headers=headers).status_code == 200
+    assert CLIENT.get(f"{bounded}/models", headers=headers).status_code == 200
 
 
-def test_connections_have_a_bound(impatient):
-    """Twelve hold theirs; the thirteenth is told so; whoever has one is still answered."""
-    before = ended(impatient, "full")
-    with httpx.Client(base_url=impatient) as client:
-        client.get("/livez")
-        others = [socket.create_connection((client.base_url.host, client.base_url.port)) for _ in range(20)]
-        refused = 0
-        for connection in others:
-            connection.settimeout(0.3)
-            with suppress(TimeoutError):
-                refused += connection.recv(12) == b"HTTP/1.1 503"
-        assert client.post("/classify", files={"image": PNG}).status_code == 200
-        for connection in others:
-            connection.close()
-    assert refused == 20 - 11
-    assert ended(impatient, "full") == before + refused
-    assert still_answers(impatient)
+def test_connections_have_a_bound(bounded):
+    """One more than twelve is told so; one that is there is still answered."""
+    before = ended(bounded, "full")
+    sent = head("Content-Type: image/png", f"Content-Length: {len(PNG)}", "Connection: close") + PNG
+    with ExitStack() as stack:
+        first = stack.enter_context(connect(bounded))
+        first.sendall(sent[:-9])
+        others = [stack.enter_context(connect(bounded)) for _ in range(20)]
+        # Nothing is sent on them: only those that were refused have something to read.
+        wait_until(lambda: len(select.select(others, [], [], 1)[0]) == 20 - 11)
+        refused = select.select(others, [], [], 0)[0]
+        assert all(connection.recv(12) == b"HTTP/1.1 503" for connection in refused)
+        first.sendall(sent[-9:])
+        assert first.recv(12) == b"HTTP/1.1 200"
+    wait_until(lambda: ended(bounded, "full") >= before + len(refused))
+    assert still_answers(bounded)
 
 
-def test_a_slow_answer_is_not_a_slow_client(tmp_path):
-    """While we compute or do not read, the client's time does not run."""
-    photo = pictures.encoded(pictures.landscape(3000, 2000), "JPEG")
-    with serving(ZOO, tmp_path / "log", head_seconds="1", body_seconds="1", decoders="1") as url:
-        files = [("images", photo)] * 250
-        answer = httpx.post(f"{url}/price/batch", files=files, timeout=60)
-        assert answer.status_code == 200
-        assert float(re.findall(r"total;dur=([\d.]+)", answer.headers["server-timing"])[0]) > 2000
-        assert ended(url, "slow") == 0
-
-
-def test_all_uploads_together_have_a_bound(tmp_path):
+def test_all_uploads_together_have_a_bound(bounded):
     """Bodies that are still arriving count; one more than there is room for is refused at once."""
-    length = "Content-Length: 600000"
-    with serving(ZOO, tmp_path / "log", max_held_bytes="1000000") as url:
-        with connected(url) as first, connected(url) as second:
-            first.sendall(head("Content-Type: image/png", length) + b"x" * 599_999)
-            until = time.monotonic() + 5
-            while time.monotonic() < until:  # until it has been read
-                refused = httpx.post(
-                    f"{url}/classify", content=b"x" * 600_000, headers={"content-type": "image/png"}
-                )
-                if refused.status_code == 503:
-                    break
-            assert refused.status_code == 503
-            assert "memory" in refused.json()["detail"]
-            assert refused.headers["retry-after"] == "1"
-            second.close()
-            assert still_answers(url)  # a small one fits
-        until = time.monotonic() + 5
-        while (answer := httpx.post(f"{url}/classify", content=b"x" * 600_000,
-                                    headers={"content-type": "image/png"})).status_code == 503:  # fmt: skip
-            assert time.monotonic() < until  # the first has hung up: there is room again
-        assert answer.status_code == 415
+
+    def post_600_kb():
+        return CLIENT.post(
+            f"{bounded}/classify", content=b"x" * 600_000, headers={"content-type": "image/png"}
+        )
+
+    with connect(bounded) as first:
+        first.sendall(head("Content-Type: image/png", "Content-Length: 600000") + b"x" * 599_999)
+        wait_until(lambda: post_600_kb().status_code == 503)  # once the first has been read
+        refused = post_600_kb()
+        assert refused.status_code == 503
+        assert "memory" in refused.json()["detail"]
+        assert refused.headers["retry-after"] == "1"
+        assert still_answers(bounded)  # a small one fits
+    # The first has hung up: there is room again.
+    wait_until(lambda: post_600_kb().status_code == 415)
+
+
+def test_a_picture_of_a_batch_has_the_bound_of_one_picture(bounded):
+    files = [("images", PNG), ("images", b"x" * 720_000)]
+    assert CLIENT.post(f"{bounded}/classify/batch", files=files).status_code == 413
+    assert CLIENT.post(f"{bounded}/classify/batch", files=files[:1]).status_code == 200
 
 
 def test_a_field_has_a_bound(server):
-    answer = httpx.post(f"{server}/classify", files={"image": PNG}, data={"model": "a" * 20_000})
+    answer = CLIENT.post(f"{server}/classify", files={"image": PNG}, data={"model": "a" * 20_000})
     assert answer.status_code == 400
     assert "16,384 bytes" in answer.json()["detail"]
-
-
-def test_one_picture_of_a_batch_has_the_bound_of_one_picture(tmp_path):
-    with serving(ZOO, tmp_path / "log", max_upload_bytes="100000") as url:
-        files = [("images", PNG), ("images", b"x" * 120_000)]
-        assert httpx.post(f"{url}/classify/batch", files=files).status_code == 413
-        assert httpx.post(f"{url}/classify/batch", files=files[:1]).status_code == 200
-
-
-def test_a_head_for_which_there_is_no_memory_is_no_malformed_one():
-    """What the parser calls raises; the parser says only that a callback failed."""
-
-    class Full(Connection):
-        def on_url(self, url: bytes) -> None:
-            raise MemoryError
-
-    async def app(scope, receive, send):
-        raise AssertionError("no request is complete")
-
-    async def scenario() -> bytes:
-        config = Config(app, lifespan="off")
-        config.load()
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Full(config, ServerState(), {}), "127.0.0.1", 0
-        )
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            answer = await reader.read()
-            writer.close()
-            return answer
-
-    head, _, body = asyncio.run(scenario()).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: 1" in head.lower()
-    assert "out of memory" in json.loads(body)["detail"]

@@ -1,4 +1,4 @@
-"""A batch that fails, hangs or is never run: who was in it is told so, and nobody else."""
+"""A batch that fails, hangs or is never run: its items fail, and no others."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ import pytest
 
 from service.inference.batch_queue import BatchQueue, BatchTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
+from tests.support.waiting import WITHIN_S
 
 
 def test_a_failing_batch_fails_alone():
@@ -18,20 +19,20 @@ def test_a_failing_batch_fails_alone():
     assert [one.result for one in served[4:]] == [8, 10]
 
 
-def test_a_model_that_loses_an_answer_is_told_so():
+def test_a_missing_result_is_an_error():
     with pytest.raises(RuntimeError, match="0 results for 1 items"):
         asyncio.run(Queue(lambda items: list(items)[1:]).ask(1))
 
 
-def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
-    """Two hang, one place is to spare: the third runs in it, the fourth waits until one comes back."""
+def test_a_hanging_batch_fails_alone_and_frees_its_slot():
+    """Two hang, one slot is to spare: the third runs in it, the fourth waits until one comes back."""
 
     async def scenario(run):
-        queue = Queue(lambda items: run(items) if items[0] < 3 else [2 * n for n in items], 1, 1, 10, 0.05, 1)
+        queue = Queue(lambda items: run(items) if items[0] < 3 else [2 * n for n in items], 1, 1, 1)
         run.go.clear()
-        outcomes = [await asyncio.gather(queue.ask(1), return_exceptions=True)]
-        outcomes.append(await asyncio.gather(queue.ask(3)))  # in the spare place
-        outcomes.append(await asyncio.gather(queue.ask(2), return_exceptions=True))  # takes that too
+        outcomes = [await asyncio.gather(queue.ask(1, timeout=0.05), return_exceptions=True)]
+        outcomes.append(await asyncio.gather(queue.ask(3)))  # in the spare slot
+        outcomes.append(await asyncio.gather(queue.ask(2, timeout=0.05), return_exceptions=True))
         waits = asyncio.create_task(queue.ask(4))
         await asyncio.sleep(0.1)
         assert not waits.done()
@@ -45,19 +46,19 @@ def test_a_batch_that_hangs_fails_alone_and_gives_its_place_away():
     assert (third.result, fourth.result) == (6, 8)
 
 
-def test_where_no_thread_can_be_started_who_waits_hears_of_it():
+def test_without_a_thread_items_fail_for_lack_of_memory():
     async def scenario():
         executor = ThreadPoolExecutor(1)
         executor.shutdown()  # refuses work as it does where the system has no thread left
         queue = BatchQueue(list, lambda: executor, 4)
-        later = time.perf_counter() + 10
+        later = time.perf_counter() + WITHIN_S
         return await asyncio.gather(*(queue.submit(item, later) for item in range(9)), return_exceptions=True)
 
-    outcomes = asyncio.run(asyncio.wait_for(scenario(), 5))
+    outcomes = asyncio.run(asyncio.wait_for(scenario(), WITHIN_S))
     assert {type(outcome) for outcome in outcomes} == {MemoryError}
 
 
-def test_an_answer_that_is_an_exception_is_raised_for_its_item_alone():
+def test_a_result_that_is_an_exception_fails_its_item_alone():
     def halve(items):
         return [ValueError(f"{item} is odd") if item % 2 else item // 2 for item in items]
 

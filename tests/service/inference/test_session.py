@@ -86,7 +86,7 @@ def test_cuda_is_really_used():
     try:
         device, models = open_models(find_model_files(ZOO), Settings(device="cuda"))
     except DeviceError as error:
-        pytest.skip(str(error))
+        pytest.skip(f"no NVIDIA GPU: run on a machine with one ({error})")
     assert device.name == "cuda"
     for model in models:
         assert model.session.get_providers()[0] == "CUDAExecutionProvider"

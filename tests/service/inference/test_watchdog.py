@@ -1,57 +1,62 @@
-"""A model that fails while it runs: its pictures are answered 500 or 504, the log says why, everybody else
-goes on, and only where nothing else helps is the service not ready."""
+"""A model that fails or hangs: its pictures are answered 500 or 504, others go on, and the service is not
+ready only where nothing else helps."""
 
 import json
-import os
-import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtests.server import serving
-from tests.support.models.trapped import FATAL, FINE, NAME, failing, hanging, no_number, trapped
+from tests.support.http_calls import CLIENT, post
+from tests.support.models.hanging import serving_that_hangs
+from tests.support.models.trapped import FATAL, FINE, NAME, failing, no_number, trapped
+from tests.support.waiting import wait_until
 
 
-@pytest.fixture
-def zoo(tmp_path) -> Path:
-    return trapped(tmp_path, failing())
+@pytest.fixture(scope="module")
+def failing_server(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A server whose model fails on FATAL, in batches of four at most; and its log."""
+    folder = tmp_path_factory.mktemp("failing")
+    settings = {"log_format": "json", "max_batch_size": "4", "deadline_ms": "120000"}
+    with serving(trapped(folder, failing()), folder / "log", **settings) as url:
+        yield url, folder / "log"
 
 
-def post(url, image):
-    return httpx.post(f"{url}/classify", files={"image": image}, timeout=30)
+def failed_pictures(url: str) -> float:
+    lines = CLIENT.get(f"{url}/metrics").text.splitlines()
+    counter = f'glimpse_pictures_total{{model="{NAME}",outcome="failed"}}'
+    return float(next((line.split()[-1] for line in lines if line.startswith(counter)), 0))
 
 
-def test_a_failing_batch_is_a_500_and_the_queue_goes_on(zoo, tmp_path):
-    log = tmp_path / "log"
-    with serving(zoo, log, log_format="json") as url:
-        for _ in range(3):
-            failed = httpx.post(
-                f"{url}/classify", files={"image": FATAL}, headers={"X-Request-ID": "order-66"}, timeout=30
-            )
-            assert failed.status_code == 500
-            assert failed.headers["content-type"] == "application/problem+json"
-            assert "order-66" in failed.json()["detail"]
-            assert "Gather" not in failed.text
-            assert post(url, FINE).json()["label"] == "0"
-        many = httpx.post(f"{url}/classify/batch", files=[("images", FATAL)] * 3, timeout=30).json()
-        assert [answer["error"]["status"] for answer in many["answers"]] == [500] * 3
-        metrics = httpx.get(f"{url}/metrics").text
-    assert f'glimpse_pictures_total{{model="{NAME}",outcome="failed"}} 6.0' in metrics
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    said = [line for line in lines if line.get("request_id") == "order-66"]
-    assert any("Gather" in line.get("exception", "") for line in said)
+def test_a_failing_batch_is_a_500_and_the_queue_goes_on(failing_server):
+    url, log = failing_server
+    before = failed_pictures(url)
+    for _ in range(3):
+        failed = CLIENT.post(f"{url}/classify", files={"image": FATAL}, headers={"X-Request-ID": "order-66"})
+        assert failed.status_code == 500
+        assert failed.headers["content-type"] == "application/problem+json"
+        assert "order-66" in failed.json()["detail"]
+        assert "Gather" not in failed.text
+        assert post(url, image=FINE).json()["label"] == "0"
+    many = CLIENT.post(f"{url}/classify/batch", files=[("images", FATAL)] * 3).json()
+    assert [answer["error"]["status"] for answer in many["answers"]] == [500] * 3
+    assert failed_pictures(url) == before + 6
+    wait_until(lambda: any("Gather" in line.get("exception", "") for line in about("order-66", log)))
 
 
-def test_under_load_only_batches_with_the_fatal_picture_fail(zoo, tmp_path):
+def about(request_id: str, log: Path) -> list[dict[str, str]]:
+    lines = map(json.loads, log.read_text().splitlines())
+    return [line for line in lines if line.get("request_id") == request_id]
+
+
+def test_under_load_only_batches_with_the_fatal_picture_fail(failing_server):
+    url, _ = failing_server
     images = [FATAL if number % 10 == 5 else FINE for number in range(200)]
-    with (
-        serving(zoo, tmp_path / "log", max_batch_size="4") as url,
-        ThreadPoolExecutor(16) as clients,
-    ):
-        answers = list(clients.map(lambda image: (image, post(url, image)), images))
-        assert post(url, FINE).status_code == 200
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda image: (image, post(url, image=image)), images))
+    assert post(url, image=FINE).status_code == 200
 
     assert all(answer.status_code == 500 for image, answer in answers if image is FATAL)
     fine = [answer.status_code for image, answer in answers if image is FINE]
@@ -61,74 +66,68 @@ def test_under_load_only_batches_with_the_fatal_picture_fail(zoo, tmp_path):
     assert fine.count(200) >= 120
 
 
+def test_bad_pictures_alone_do_not_make_a_service_unready(failing_server):
+    """The same fatal picture over and over: the golden picture is still answered."""
+    url, log = failing_server
+    for _ in range(12):
+        assert post(url, image=FATAL).status_code == 500
+        assert CLIENT.get(f"{url}/readyz").status_code == 200
+    assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in CLIENT.get(f"{url}/metrics").text
+    wait_until(lambda: "asking a golden one" in log.read_text())
+
+
 def test_no_number_is_no_answer(tmp_path):
     """A NaN is a 500 for its picture alone, in whichever batch it was."""
-    with serving(trapped(tmp_path, no_number()), tmp_path / "log") as url, ThreadPoolExecutor(16) as clients:
-        images = [FATAL if number % 5 == 2 else FINE for number in range(100)]
-        answers = list(clients.map(lambda image: (image, post(url, image).status_code), images))
-        many = httpx.post(
-            f"{url}/classify/batch", files=[("images", image) for image in images[:5]], timeout=30
-        )
-        metrics = httpx.get(f"{url}/metrics").text
+    zoo = trapped(tmp_path, no_number())
+    images = [FATAL if number % 5 == 2 else FINE for number in range(100)]
+    with (
+        serving(zoo, tmp_path / "log", deadline_ms="120000") as url,
+        ThreadPoolExecutor(16) as clients,
+    ):
+        answers = list(clients.map(lambda image: (image, post(url, image=image).status_code), images))
+        many = CLIENT.post(f"{url}/classify/batch", files=[("images", image) for image in images[:5]])
+        metrics = CLIENT.get(f"{url}/metrics").text
     assert all(status == (500 if image is FATAL else 200) for image, status in answers)
     assert ["error" in answer for answer in many.json()["answers"]] == [False, False, True, False, False]
     assert f'glimpse_model_failures_total{{model="{NAME}",reason="error"}} 21.0' in metrics
 
 
-def test_bad_pictures_alone_do_not_make_a_service_unready(zoo, tmp_path):
-    """Whoever sends the same fatal picture over and over: the golden picture is still answered."""
-    log = tmp_path / "log"
-    with serving(zoo, log) as url:
-        for _ in range(12):
-            assert post(url, FATAL).status_code == 500
-            assert httpx.get(f"{url}/readyz").status_code == 200
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
-    assert "asking a golden one" in log.read_text()
-
-
-def test_a_batch_that_hangs_is_a_504_and_the_others_go_on(tmp_path):
-    with serving(trapped(tmp_path, hanging(120)), tmp_path / "log", batch_seconds="0.3") as url:
+def test_a_hanging_batch_is_a_504_and_the_others_go_on(zoo, tmp_path):
+    """Nor does its thread, which never comes back, keep the process from ending."""
+    settings = {"batch_seconds": "2", "max_batch_size": "1", "default_classifier": NAME}
+    with serving_that_hangs(zoo, tmp_path, **settings) as (url, hang):
+        hang.next_run()
         with ThreadPoolExecutor(1) as client:
-            hangs = client.submit(post, url, FATAL)
-            time.sleep(0.1)
-            began = time.monotonic()
-            assert post(url, FINE).json()["label"] == "0"
+            hangs = client.submit(post, url)
+            wait_until(lambda: hang.has_begun)
+            assert post(url).json()["label"] == "7"
             assert hangs.result().status_code == 504
         assert "hangs" in hangs.result().json()["detail"]
-        assert time.monotonic() - began < 20
-        assert httpx.get(f"{url}/readyz").status_code == 200
-        metrics = httpx.get(f"{url}/metrics").text
-    assert f'glimpse_model_failures_total{{model="{NAME}",reason="hung"}} 1.0' in metrics
+        assert post(url).json()["label"] == "7"
+        assert CLIENT.get(f"{url}/readyz").status_code == 200
+        metrics = CLIENT.get(f"{url}/metrics").text
+        assert f'glimpse_model_failures_total{{model="{NAME}",reason="hung"}} 1.0' in metrics
+        assert hang.has_begun  # still
 
 
 @pytest.mark.slow
-def test_where_every_place_hangs_it_is_not_ready_until_one_comes_back(tmp_path):
-    places = (os.cpu_count() or 1) + 4
-    zoo = trapped(tmp_path, hanging(120))
-    with serving(zoo, tmp_path / "log", batch_seconds="0.3", max_batch_size="1", deadline_ms="2000") as url:
-        with ThreadPoolExecutor(places) as clients:
-            statuses = {
-                answer.status_code for answer in clients.map(lambda _: post(url, FATAL), range(places))
-            }
-        assert statuses == {504}
-        until = time.monotonic() + 20
-        while (ready := httpx.get(f"{url}/readyz")).status_code == 200:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+def test_a_service_whose_model_hangs_is_not_ready_until_it_answers(zoo, tmp_path):
+    settings = {"batch_seconds": "0.5", "deadline_ms": "2000", "default_classifier": NAME}
+    with serving_that_hangs(zoo, tmp_path, **settings) as (url, hang):
+
+        def is_unready() -> bool:
+            # One after the other, so that none is refused for the sake of those before it.
+            assert post(url).status_code == 504
+            return CLIENT.get(f"{url}/readyz").status_code == 503
+
+        hang.every_run()
+        wait_until(is_unready)
+        ready = CLIENT.get(f"{url}/readyz")
         assert ready.json()["detail"].startswith(f"{NAME} does not answer")
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in httpx.get(f"{url}/metrics").text
-        assert httpx.get(f"{url}/livez").status_code == 200
-        until = time.monotonic() + 60
-        while httpx.get(f"{url}/readyz").status_code != 200:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        assert post(url, FINE).json()["label"] == "0"
-        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in httpx.get(f"{url}/metrics").text
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in CLIENT.get(f"{url}/metrics").text
+        assert CLIENT.get(f"{url}/livez").status_code == 200
 
-
-@pytest.mark.slow
-def test_a_thread_that_never_comes_back_does_not_keep_the_process(tmp_path):
-    with serving(trapped(tmp_path, hanging(4000)), tmp_path / "log", batch_seconds="0.3") as url:
-        assert post(url, FATAL).status_code == 504
-        began = time.monotonic()
-    assert time.monotonic() - began < 15  # serving waits for its end
+        hang.end()
+        wait_until(lambda: CLIENT.get(f"{url}/readyz").status_code == 200)
+        assert wait_until(lambda: post(url).json().get("label")) == "7"
+        assert f'glimpse_model_healthy{{model="{NAME}"}} 1.0' in CLIENT.get(f"{url}/metrics").text

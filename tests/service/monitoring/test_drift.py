@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 
-import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from models.model import ZOO, open_model
 from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW_ANSWERS, Drift, stability_index
 from service.monitoring.shared_counters import SharedCounters
 from service.monitoring.shared_folder import SHARED_FOLDER
+from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
 from training.data import mnist
 
@@ -156,13 +156,13 @@ def test_workers_add_up_while_they_live(tmp_path, monkeypatch):
 
 
 def series(url):
-    text = httpx.get(f"{url}/metrics").text
+    text = CLIENT.get(f"{url}/metrics").text
     found = re.findall(r'^glimpse_drift_(\w+)\{(?:facet="(\w+)",)?model="digits-linear"\} (\S+)', text, re.M)
     return {facet or name: float(value) for name, facet, value in found}
 
 
 def shown(url):
-    models = httpx.get(f"{url}/models").json()["models"]
+    models = CLIENT.get(f"{url}/models").json()["models"]
     return next(model["drift"] for model in models if model["name"] == "digits-linear")
 
 
@@ -170,17 +170,17 @@ def ask(url, images):
     for start in range(0, len(images), 100):
         files = [("images", image) for image in images[start : start + 100]]
         # A connection each: which of several workers answers is the kernel's choice.
-        answer = httpx.post(f"{url}/classify/batch?model=digits-linear", files=files, timeout=60)
+        answer = CLIENT.post(f"{url}/classify/batch?model=digits-linear", files=files)
         answer.raise_for_status()
 
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
-def test_a_server_sees_shifted_pictures(tmp_path, data, workers):
+def test_a_server_sees_shifted_pictures(zoo, tmp_path, data, workers):
     digits = mnist.mnist(data).validation
     encoded = [pictures.encoded(pictures.Image.fromarray(pixels[:, :, 0])) for pixels in digits.pixels[:1500]]
     ones = [image for image, target in zip(encoded, digits.targets, strict=False) if target == 1]
     page = pictures.encoded(pictures.landscape(64, 64))
-    with serving(ZOO, tmp_path / "log", workers=workers) as url:
+    with serving(zoo, tmp_path / "log", workers=workers) as url:
         ask(url, encoded[:100])
         few, few_shown = series(url), shown(url)
         ask(url, encoded[100:500])

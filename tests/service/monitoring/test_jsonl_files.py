@@ -6,7 +6,6 @@ import queue
 import sys
 import threading
 
-import httpx
 import pytest
 
 from loadtests.server import serving
@@ -21,8 +20,9 @@ from service.monitoring.prediction_log.writer import (
     PredictionLog,
 )
 from service.settings import Settings
-from tests.support.http_calls import PNG
-from tests.support.log_folder import classify, eventually, files_of, lines_of, lost, tell, written
+from tests.support.http_calls import CLIENT, PNG
+from tests.support.log_folder import classify, files_of, lines_of, lost, tell, written
+from tests.support.waiting import wait_until
 
 
 def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):
@@ -73,7 +73,7 @@ def test_two_workers_lose_no_line(zoo, tmp_path):
     folder = tmp_path / "log"
     with serving(zoo, tmp_path / "server.log", prediction_log=str(folder), workers="2") as url:
         for count in range(40):
-            httpx.post(
+            CLIENT.post(
                 f"{url}/classify", files={"image": PNG}, headers={"X-Request-ID": f"order-{count}"}
             ).raise_for_status()
     ids = {line["request_id"] for line in lines_of(folder)}
@@ -90,7 +90,7 @@ def test_a_full_disk_loses_lines_not_answers(zoo, tmp_path):
         for count in range(30):
             assert classify(url, request_id=f"lost-{count}").json()["label"] == "7"
         assert tell(url, request_id="lost-0", truth="7").status_code == 202
-        eventually(lambda: lost(url) == 31)
+        wait_until(lambda: lost(url) == 31)
         # Somebody makes room.
         (folder / "predictions-0.jsonl").unlink()
         classify(url, request_id="kept").raise_for_status()
@@ -160,7 +160,7 @@ def test_pictures_that_wait_are_bounded(tmp_path):
 def test_a_log_that_is_moved_away_is_begun_anew(logging_server, tmp_path):
     url, folder = logging_server
     classify(url, request_id="before").raise_for_status()
-    eventually(lambda: "before" in {line.get("request_id") for line in lines_of(folder)})
+    wait_until(lambda: "before" in {line.get("request_id") for line in lines_of(folder)})
     (moved,) = files_of(folder)
     moved.rename(tmp_path / "archived.jsonl")
     classify(url, request_id="after").raise_for_status()

@@ -1,4 +1,4 @@
-"""The page as a person meets it: Chromium on a running service."""
+"""The page in a browser: Chromium on a running service."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from playwright.sync_api import (
 
 from loadtests.server import serving
 from models.model import ZOO
+from tests.support.waiting import WITHIN_S
 
 pytestmark = pytest.mark.browser
 
@@ -54,8 +55,9 @@ PASTE = """(bytes) => {
 def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium")
     if executable is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
-    expect.set_options(timeout=20_000)
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=1000 * WITHIN_S)
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser

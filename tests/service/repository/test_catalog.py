@@ -1,4 +1,4 @@
-"""The catalog in one process: what leaves it is finished with first, and then gone."""
+"""The catalog in one process: a model that leaves it ends its work first, and then is gone."""
 
 import asyncio
 import threading
@@ -12,10 +12,9 @@ from service.errors import UnknownModel
 from service.repository.catalog import Catalog
 from service.repository.quarantine import Quarantine, QuarantineEntry
 from service.settings import Settings
-from tests.support.images import pictures
+from tests.support.http_calls import PNG
 from tests.support.models.files import model_file, put
-
-PNG = pictures.encoded(pictures.digit(7))
+from tests.support.waiting import WITHIN_S, reached
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("digits-linear")]
 
 
-def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
+def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo):
     async def scenario():
         catalog = Catalog.open(Settings(models_dir=zoo, device="cpu"))
         old = catalog.classifier(None)
@@ -49,11 +48,9 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
             closing = asyncio.create_task(old.close())
             await asyncio.sleep(0.2)
             assert not closing.done()
-            await old.answer(PNG)  # who holds it may go on
-        await asyncio.wait_for(closing, 5)
-        await asyncio.sleep(0.2)
-        assert session() is None
-        assert not threads()
+            await old.answer(PNG)  # while it is pinned
+        await asyncio.wait_for(closing, WITHIN_S)
+        await reached(lambda: session() is None and not threads())
         assert len(catalog._pool._lanes) == 1
         await new.answer(PNG)
 
@@ -71,7 +68,7 @@ def test_an_engine_that_was_replaced_ends_its_work_and_leaves_nothing(zoo):
     asyncio.run(scenario())
 
 
-def test_a_worker_that_is_started_again_leaves_bad_files_out(zoo, tmp_path, monkeypatch):
+def test_a_restarted_worker_leaves_bad_files_out(zoo, tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     shared.mkdir()
     monkeypatch.setattr("service.repository.catalog.Quarantine.of_this_service", lambda: Quarantine(shared))

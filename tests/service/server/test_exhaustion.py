@@ -1,5 +1,5 @@
-"""A machine that has run out of something: memory, disk, a place to write. It says so and serves on where it
-can."""
+"""A machine that has run out of something: memory, disk, a folder to write. The server says so and goes on
+where it can."""
 
 import io
 import os
@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from loadtests.server import REPO, SERVING, serving, started
 from models.model import ZOO
+from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
 from tests.support.processes import server_of
-
-PNG = pictures.encoded(pictures.digit(7))
 
 
 def may_unshare() -> bool:
@@ -30,7 +28,7 @@ def may_unshare() -> bool:
     )
 
 
-needs_mounts = pytest.mark.skipif(not may_unshare(), reason="unshare -m is not permitted here")
+needs_mounts = pytest.mark.skipif(not may_unshare(), reason="unshare -m is not permitted: run as root")
 
 READ_ONLY = """
 mount -t tmpfs -o {shm} none /dev/shm
@@ -53,12 +51,12 @@ def read_only(log: Path, shm: str, workers: int = 1) -> Iterator[str]:
 @needs_mounts
 def test_a_read_only_system_serves(tmp_path):
     with read_only(tmp_path / "log", "rw") as url:
-        assert httpx.post(f"{url}/classify", files={"image": PNG}).json()["label"] == "7"
-        assert "glimpse_requests_total" in httpx.get(f"{url}/metrics").text
+        assert CLIENT.post(f"{url}/classify", files={"image": PNG}).json()["label"] == "7"
+        assert "glimpse_requests_total" in CLIENT.get(f"{url}/metrics").text
 
 
 @needs_mounts
-def test_where_nothing_at_all_can_be_written_it_says_what_to_do(tmp_path):
+def test_without_any_folder_to_write_it_says_what_to_do(tmp_path):
     log = tmp_path / "log"
     with pytest.raises(AssertionError, match="ended with 1"), read_only(log, "ro"):
         pass
@@ -72,8 +70,8 @@ def test_workers_without_disk_for_their_metrics_serve(tmp_path):
     log = tmp_path / "log"
     with read_only(log, "rw,size=1M", workers=2) as url:
         for _ in range(10):
-            assert httpx.post(f"{url}/classify", files={"image": PNG}).json()["label"] == "7"
-        assert "glimpse_requests_total" in httpx.get(f"{url}/metrics").text
+            assert CLIENT.post(f"{url}/classify", files={"image": PNG}).json()["label"] == "7"
+        assert "glimpse_requests_total" in CLIENT.get(f"{url}/metrics").text
     assert "No space left on device" in log.read_text()
 
 
@@ -84,20 +82,20 @@ def test_out_of_memory_is_a_503_and_the_next_is_answered(tmp_path):
     log = tmp_path / "log"
     with serving(ZOO, log) as url:
         for _ in range(4):  # all threads are there
-            assert httpx.post(f"{url}/classify", files={"image": PNG}).status_code == 200
-        assert httpx.post(f"{url}/price", files={"image": PNG}).status_code == 200
+            assert CLIENT.post(f"{url}/classify", files={"image": PNG}).status_code == 200
+        assert CLIENT.post(f"{url}/price", files={"image": PNG}).status_code == 200
         process = server_of(url)
         status = Path(f"/proc/{process}/status").read_text()
         size = int(status.split("VmSize:")[1].split()[0]) * 1024
         subprocess.run(["prlimit", "--pid", str(process), f"--as={size + 60 * 2**20}"], check=True)
 
-        refused = httpx.post(f"{url}/classify", files={"image": large.getvalue()}, timeout=60)
+        refused = CLIENT.post(f"{url}/classify", files={"image": large.getvalue()})
 
         assert refused.status_code == 503
         assert refused.json()["title"] == "Overloaded"
         assert "retry-after" in refused.headers
         for kind in ["PNG", "JPEG", "WEBP", "TIFF"] * 5:
-            small = httpx.post(f"{url}/classify", files={"image": pictures.encoded(pictures.digit(7), kind)})
+            small = CLIENT.post(f"{url}/classify", files={"image": pictures.encoded(pictures.digit(7), kind)})
             assert small.json()["label"] == "7", small.text
-        assert httpx.get(f"{url}/readyz").status_code == 200
+        assert CLIENT.get(f"{url}/readyz").status_code == 200
     assert "out of memory" in log.read_text()

@@ -1,17 +1,16 @@
 """Models that change: their files in several versions, the calls that change them, and what is served."""
 
 import json
-import time
 from pathlib import Path
 
 import httpx
 import onnx
 
+from models.atomic import write_atomically
 from models.card import METADATA_KEY
 from models.model import ZOO
-from tests.support.http_calls import PNG
-
-WITHIN = 20.0
+from tests.support.http_calls import CLIENT, post
+from tests.support.waiting import wait_until
 
 
 def model_file(name="digits-linear", version="", spoil=None, of="digits-linear") -> bytes:
@@ -26,40 +25,45 @@ def model_file(name="digits-linear", version="", spoil=None, of="digits-linear")
 
 
 def put(zoo: Path, name: str, data: bytes) -> None:
-    """All of it at once, as one should."""
-    beside = zoo / f".{name}.new"
-    beside.write_bytes(data)
-    beside.replace(zoo / f"{name}.onnx")
+    """Write a model's file into the folder of models, all of it at once."""
+    write_atomically(zoo / f"{name}.onnx", data)
 
 
-def classify(url, model=None, **options) -> httpx.Response:
-    return httpx.post(
-        f"{url}/classify", files={"image": PNG}, data={"model": model} if model else {}, timeout=30, **options
-    )
+def let_watch_pass(url: str, zoo: Path, marker: str = "zz-marker") -> None:
+    """Wait until the watch has acted on all that is in the folder.
+
+    It takes files by name, so a bad one that sorts last is refused when the others have had their turn.
+    """
+    put(zoo, marker, b"not a model")
+    wait_until(lambda: "does not open" in index(url).get(marker, {"reason": ""})["reason"])
+    (zoo / f"{marker}.onnx").unlink()
+    wait_until(lambda: marker not in index(url))
 
 
-def version(url, model=None) -> str:
+def classify(url: str, model: str | None = None) -> httpx.Response:
+    """Ask one model, or the default, for a class."""
+    return post(url, **({"model": model} if model else {}))
+
+
+def version(url: str, model: str | None = None) -> str:
+    """The version that answers, or the status of the refusal."""
     answer = classify(url, model)
     return answer.json()["version"] if answer.status_code == 200 else str(answer.status_code)
 
 
-def index(url) -> dict:
-    return {entry["name"]: entry for entry in httpx.get(f"{url}/v2/repository/index").json()}
+def index(url: str) -> dict:
+    """The repository's entries by name."""
+    return {entry["name"]: entry for entry in CLIENT.get(f"{url}/v2/repository/index").json()}
 
 
-def change(url, name, verb, **options) -> httpx.Response:
-    return httpx.post(f"{url}/v2/repository/models/{name}/{verb}", timeout=90, **options)
+def change(url: str, name: str, verb: str, **options) -> httpx.Response:
+    """Load or unload a model by a call."""
+    return CLIENT.post(f"{url}/v2/repository/models/{name}/{verb}", **options)
 
 
-def changes(url, outcome) -> float:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+def changes(url: str, outcome: str) -> float:
+    """How many changes of models had this outcome: loaded, refused or unloaded."""
+    lines = CLIENT.get(f"{url}/metrics").text.splitlines()
     return float(
         next(line for line in lines if f'model_changes_total{{outcome="{outcome}"}}' in line).split()[1]
     )
-
-
-def eventually(wanted, what) -> None:
-    until = time.monotonic() + WITHIN
-    while (found := what()) != wanted and time.monotonic() < until:
-        time.sleep(0.1)
-    assert found == wanted

@@ -1,4 +1,4 @@
-"""A model file with a trap: it answers as before, but for a picture with ink on one certain pixel."""
+"""A model file that answers as before, but fails on a picture with ink on one certain pixel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ FINE, FATAL = pictures.encoded(pictures.digit(0)), pictures.encoded(pictures.dig
 
 
 def failing() -> Sequence[NodeProto]:
-    """A lookup that has no entry for ink: onnxruntime raises for the whole batch."""
+    """A lookup without an entry for ink: onnxruntime raises for the whole batch."""
     return [
         _constant("table", np.zeros(1, np.float32)),
         helper.make_node("Gather", ["table", "ink"], ["more"]),
@@ -32,24 +32,6 @@ def no_number() -> Sequence[NodeProto]:
         _constant("none", np.array([0], np.int64)),
         helper.make_node("Greater", ["ink", "none"], ["is_fatal"]),
         helper.make_node("Where", ["is_fatal", "nan", "nothing"], ["more"]),
-    ]
-
-
-def hanging(products: int) -> Sequence[NodeProto]:
-    """So many products of matrices, one after the other, of two gigaflops each."""
-    return [
-        _constant("side", np.array([256, 256], np.int64)),
-        _constant("unit", np.eye(256, dtype=np.float32)),
-        _constant("zero", np.zeros(1, np.float32)),
-        helper.make_node("ReduceMax", ["ink"], ["most_ink"], keepdims=1),
-        helper.make_node("Concat", ["most_ink", "side"], ["shape"], axis=0),
-        helper.make_node("Expand", ["unit", "shape"], ["product_0"]),
-        *(
-            helper.make_node("MatMul", [f"product_{number}", "product_0"], [f"product_{number + 1}"])
-            for number in range(products)
-        ),
-        helper.make_node("ReduceSum", [f"product_{products}"], ["sum"], keepdims=0),
-        helper.make_node("Mul", ["sum", "zero"], ["more"]),
     ]
 
 

@@ -1,0 +1,96 @@
+"""The decode pool shares its threads fairly: each model gets its turn, measured in time."""
+
+import asyncio
+import time
+
+import pytest
+
+from service.inference.decode_pool import MAX_CHUNK_BYTES, DecodePool
+from tests.support.waiting import WITHIN_S, reached
+
+WHOLE_CHUNK = bytes(MAX_CHUNK_BYTES)
+"""An item that no other shares a chunk with."""
+
+
+def soon() -> float:
+    return time.perf_counter() + WITHIN_S
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """time.perf_counter() under control: seconds, as a list of one."""
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def worker(clock, seconds, done, name):
+    """Work that takes its time by the clock, and notes its name when it is done."""
+
+    def work(item: bytes) -> bytes:
+        clock[0] += seconds
+        done.append(name)
+        return item
+
+    return work
+
+
+def test_a_flood_of_one_model_does_not_starve_another(clock):
+    """Fifty slow items of one lane are there first; the few quick ones of the other are not behind them."""
+    done: list[str] = []
+
+    async def scenario():
+        pool = DecodePool(1)
+        slow, quick = (
+            pool.lane(worker(clock, 0.01, done, "slow")),
+            pool.lane(worker(clock, 0.001, done, "quick")),
+        )
+        photos = [asyncio.create_task(slow.run(WHOLE_CHUNK, soon())) for _ in range(50)]
+        await reached(lambda: len(done) >= 5)
+        before = done.count("slow")
+        await asyncio.gather(*(quick.run(b"x", soon()) for _ in range(5)))
+        between = done[: done.index("quick")].count("slow") - before
+        await asyncio.gather(*photos)
+        return between
+
+    # One was running, and one may have had its turn.
+    assert asyncio.run(scenario()) <= 2
+
+
+def test_busy_lanes_get_equal_time_not_equal_numbers(clock):
+    done: list[str] = []
+
+    async def scenario():
+        pool = DecodePool(1)
+        slow, quick = (
+            pool.lane(worker(clock, 0.008, done, "slow")),
+            pool.lane(worker(clock, 0.002, done, "quick")),
+        )
+        tasks = []
+        for _ in range(60):
+            tasks.append(asyncio.create_task(slow.run(WHOLE_CHUNK, soon())))
+            tasks.append(asyncio.create_task(quick.run(WHOLE_CHUNK, soon())))
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+    first = done[:50]
+    assert first.count("quick") == pytest.approx(4 * first.count("slow"), abs=4)
+
+
+def test_an_idle_lane_saves_no_credit(clock):
+    done: list[str] = []
+
+    async def scenario():
+        pool = DecodePool(1)
+        old, new = pool.lane(worker(clock, 0.002, done, "old")), pool.lane(worker(clock, 0.002, done, "new"))
+        for _ in range(40):
+            await old.run(b"x", soon())
+        done.clear()
+        tasks = [asyncio.create_task(old.run(WHOLE_CHUNK, soon())) for _ in range(20)]
+        await asyncio.sleep(0)  # they are there first
+        tasks += [asyncio.create_task(new.run(WHOLE_CHUNK, soon())) for _ in range(20)]
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+    # They alternate: with 40 turns of credit all of the new ones would come first.
+    assert 9 <= done[:20].count("old") <= 11
