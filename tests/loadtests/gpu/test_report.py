@@ -5,7 +5,7 @@ import pytest
 from loadtests.gpu.__main__ import run_part
 from loadtests.gpu.report import Check, Speed, render
 from loadtests.subprocesses import CommandError, UnavailableError
-from tests.loadtests.test_gpu import gpu_check
+from tests.loadtests.gpu.test_checks import gpu_check
 
 pytestmark = pytest.mark.bench
 
