@@ -1,4 +1,7 @@
-"""What training and serving share: a model's card, view and file. Imports neither torch nor bentoml."""
+"""What training and serving share: a model's card, view and file.
+
+Imports neither torch nor bentoml.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`python -m models [FOLDER]`: list the models of a zoo, their input and their metrics."""
+"""`python -m models [FOLDER]`: list a zoo's models, their input and metrics."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from models.model import ZOO, ZooError, find_model_files, open_model
 
 
 def main(folder: Path) -> int:
-    """Print a table of the models in a folder; return 1 where a file is refused, else 0.
+    """Print a table of a folder's models; return 1 if a file is refused, else 0.
 
     Raises:
         ZooError: There is no such folder.

@@ -64,7 +64,7 @@ class Data(Value):
 
 
 class Measured(Value):
-    """Metrics of the exported file on a test set, beside those of a constant prediction.
+    """Metrics of the exported file on a test set, and of a constant prediction.
 
     Attributes:
         data: Name of the test set.
@@ -80,7 +80,7 @@ class Measured(Value):
 
 
 class Golden(Value):
-    """Pixels and their outputs at export; a file that no longer reproduces them is refused.
+    """Pixels and their outputs at export; a file must reproduce them to be opened.
 
     Attributes:
         shape: (N, H, W, C) of the pixels, N at most MAX_GOLDEN_PICTURES.
@@ -106,7 +106,9 @@ class Golden(Value):
         )
 
     def unpack(self) -> Pixels:
-        """The golden pixels, uint8 (N, H, W, C); inflates no more bytes than `shape` declares.
+        """The golden pixels, uint8 (N, H, W, C).
+
+        Inflates no more bytes than `shape` declares.
 
         Raises:
             ValueError: The packed bytes are broken or do not match `shape`.
@@ -172,9 +174,9 @@ class ClassifierCard(_CommonCard):
 
 
 class RegressorCard(_CommonCard):
-    """The card of a regressor, whose graph returns `value`, `low`, `high`, `familiarity`.
+    """The card of a regressor.
 
-    Each output is float32 (N,).
+    Its graph returns `value`, `low`, `high` and `familiarity`, each float32 (N,).
 
     Attributes:
         unit: An ISO 4217 currency.

@@ -1,4 +1,4 @@
-"""The distribution of a model's outputs at export, which drift is measured against.
+"""The distribution of a model's outputs at export; drift is measured against it.
 
 Computed by training/export/drift_reference.py, compared by service/monitoring/drift.py (docs/decisions/0014).
 """
@@ -44,7 +44,7 @@ class Histogram(Value):
 
 
 class DriftReference(Value):
-    """What both kinds of reference hold: outputs of the exported file on pictures like its training data.
+    """The fields of every reference: outputs on pictures like the training data.
 
     Attributes:
         data: Name of the data set.

@@ -1,4 +1,4 @@
-"""Models: the .onnx files of a folder, each read, verified against its card and opened."""
+"""Models: .onnx files, found in a folder, verified against their cards, opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MAX_CARD_ERRORS = 3
 
 
 class ZooError(Exception):
-    """A model file or folder that must not be used; the message says why and what to do."""
+    """A model file or folder that must not be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def read_model_file(path: Path) -> OnnxFile:
 def open_model_file(
     file: OnnxFile, providers: Providers = (CPU,), options: ort.SessionOptions | None = None
 ) -> Model:
-    """Verify and open a file from its bytes in memory: its name, inputs, outputs and golden pictures.
+    """Verify a file's name, inputs, outputs and golden pictures, and open it.
+
+    Reads nothing more from the file system.
 
     Raises:
         ZooError: It differs from its card, or onnxruntime does not open it.

@@ -1,4 +1,4 @@
-"""The records of a prediction log: predictions by the service, and the truths that clients report.
+"""The records of a prediction log: predictions, and truths from clients.
 
 The service writes them, training/evaluation/online.py reads them. JSON Lines: https://jsonlines.org
 """

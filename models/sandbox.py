@@ -1,4 +1,4 @@
-"""A sandbox: a model file is opened and verified in a process of its own, before a server opens it.
+"""A sandbox: a model file is verified in a process of its own.
 
 onnxruntime may crash on hostile bytes, take all memory or never return. In the sandbox that costs a process
 with limits (docs/decisions/0013).

@@ -1,4 +1,4 @@
-"""The base of what is stored as JSON: frozen, without unknown fields, without NaN or infinity."""
+"""The base of values stored as JSON: frozen and strict about their content."""
 
 from pydantic import BaseModel, ConfigDict
 

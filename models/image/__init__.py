@@ -1,1 +1,1 @@
-"""Images: bytes to a picture (decode), and a picture to the pixels of a network (views)."""
+"""Images: bytes to a picture (decode), a picture to a network's pixels (views)."""

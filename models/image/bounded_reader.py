@@ -68,12 +68,12 @@ class BoundedReader(io.BytesIO):
 
 
 def open_bounded(data: bytes) -> io.BytesIO:
-    """A file object for Pillow; small files, the majority, are read unbounded at full speed."""
+    """A file object for Pillow; small files are read unbounded, at full speed."""
     return BoundedReader(data) if len(data) > MAX_UNCHECKED_BYTES else io.BytesIO(data)
 
 
 def check_tiff(data: bytes, max_pixels: int) -> None:
-    """Check the first directory of a TIFF file, or of an EXIF block, before Pillow unpacks it.
+    """Check the first directory of a TIFF file or EXIF block before Pillow unpacks it.
 
     libtiff fills a whole tile, however small the picture is. Data that is not TIFF, or is truncated, passes.
 
@@ -91,7 +91,7 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
 
 
 def _tile_sides(data: bytes, order: str, is_big: bool) -> list[int]:
-    """The tile sides in the first directory; raises TooManyBlocks where an entry has too many numbers."""
+    """The tile sides in the first directory; raises TooManyBlocks as check_tiff does."""
     entry = struct.Struct(order + ("HHQ" if is_big else "HHI"))
     sides: list[int] = []
     try:

@@ -18,7 +18,7 @@ MODES_TO_AVERAGE: Mapping[str, str] = {"1": "L", "P": "RGB", "I;16": "I", "I;16B
 
 
 def averageable(image: Image.Image) -> Image.Image:
-    """The image in a mode whose pixels can be averaged; transparency becomes an alpha channel."""
+    """The image in a mode that can be averaged; transparency becomes alpha."""
     if image.has_transparency_data and image.mode not in ("LA", "RGBA"):
         return image.convert("RGBA")
     if image.mode in MODES_TO_AVERAGE:
@@ -27,7 +27,7 @@ def averageable(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> RGB:
-    """The image's pixels as RGB. Transparent parts show paper that contrasts with the drawing."""
+    """The image's pixels as RGB, transparent parts on contrasting paper."""
     if image.mode == "RGB":
         return np.asarray(image)
     if image.mode == "L" and not image.has_transparency_data:
@@ -49,7 +49,7 @@ def _stretch(values: npt.NDArray[np.float32]) -> RGB:
 
 
 def _on_paper(rgba: npt.NDArray[np.uint8]) -> RGB:
-    """Lay a transparent picture on white paper, or on black where the drawing is light."""
+    """Lay a transparent picture on white paper, or a light drawing on black."""
     opacity = cv2.extractChannel(rgba, 3)
     if opacity.min() == 255:
         return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)

@@ -1,4 +1,4 @@
-"""Connected components of ink: which of them is the digit, and which others belong to it."""
+"""Connected components of ink: the digit, and what belongs to it."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ MAX_GROUP = 8
 
 @dataclass(frozen=True)
 class Components:
-    """The 8-connected components of a mask, by their labels; label 0 is the background.
+    """The 8-connected components of a mask by label; label 0 is the background.
 
     Attributes:
         shape: (height, width) of the mask.
@@ -92,7 +92,7 @@ class Components:
         return max(float(np.partition(values, rank)[rank]), 1.0)
 
     def mask_of(self, chosen: list[int]) -> tuple[Mask, Box]:
-        """A mask of the chosen components, one pixel wider than they are, and its box in the picture."""
+        """A mask of the chosen components, dilated by a pixel, and its box."""
         boxes = self.stats[chosen, :4].tolist()
         left = max(min(x for x, _, _, _ in boxes) - 1, 0)
         top = max(min(y for _, y, _, _ in boxes) - 1, 0)
@@ -109,13 +109,13 @@ class Components:
         return cv2.dilate(mask, np.ones((3, 3), np.uint8)), (left, top, width, height)
 
     def touches_both_edges(self, label: int) -> bool:
-        """Whether a component reaches from one edge of the picture to the opposite one, as ruling does."""
+        """Whether a component spans the picture from edge to edge, as ruling does."""
         height, width = self.shape
         w, h = self.stats[label, 2:4]
         return bool(w >= 0.97 * width or h >= 0.97 * height)
 
     def group(self, seed: int) -> list[int]:
-        """Labels of the seed and of the components near it that are large enough to be its strokes."""
+        """Labels of the seed and of components nearby, large enough to be its strokes."""
         left, top, width, height, area = self.stats[seed]
         right, bottom = left + width, top + height
         chosen = [seed]

@@ -121,10 +121,10 @@ def _check_memory(pixels: int) -> None:
 
 
 def _set_up_pillow() -> None:
-    """Register HEIF and import our plugins, at the first picture: importing pillow_heif costs 10 ms.
+    """Register HEIF and import the plugins of FORMATS, at the first picture.
 
-    Otherwise Pillow imports all its plugins at the first picture that is neither PNG nor JPEG, and loses for
-    good those that it has no memory for at that time.
+    Importing pillow_heif costs 10 ms. Without this, Pillow imports all its plugins at the first picture that
+    is neither PNG nor JPEG, and loses for good those that it has no memory for at that time.
     """
     if "HEIF" not in Image.OPEN:
         import pillow_heif
@@ -143,7 +143,7 @@ def _too_large(max_pixels: int) -> PictureError:
 
 
 def _downscaled(image: Image.Image, shorter_side: int) -> Image.Image:
-    """Means of square blocks of pixels, where there are more than twice as many as needed.
+    """Means of square blocks of pixels, if there are more than needed.
 
     Every later step takes memory and time per pixel.
     """
@@ -158,7 +158,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> object:
-    """The EXIF orientation, None where it cannot be read; no other field of EXIF is used."""
+    """The EXIF orientation, None if it cannot be read. No other field is used."""
     exif = image.info.get("exif", b"")
     try:
         if len(exif) > MAX_UNCHECKED_BYTES:

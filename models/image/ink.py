@@ -1,4 +1,4 @@
-"""Finding a digit: where its ink is on a picture, and its strokes as a clean grey crop.
+"""Finding a digit: its ink on a picture, and its strokes as a clean grey crop.
 
 Made for real uploads: pencil on squared paper, a shadow over the page, chalk on a board, a felt pen in a
 corner, a screenshot, JPEG noise. Nothing is learned and no threshold is absolute: everything is relative to
@@ -72,7 +72,7 @@ def find_digit(picture: Picture) -> Digit:
 
 
 def normalise_stroke(digit: Digit, max_side: int, min_width: float) -> Ink:
-    """Scale a digit's ink to `max_side` pixels, with strokes at least `min_width` pixels wide.
+    """Scale a digit's ink to `max_side` pixels, its strokes at least `min_width` wide.
 
     A thin pen on a large page would all but vanish in the pixels of a small view.
     """
@@ -104,7 +104,7 @@ def centre_of_mass(ink: Ink) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The component that is the digit or its largest part; components is None without ink."""
+    """The component that is the digit or its largest part; None without ink."""
 
     ink: Ink
     components: Components | None
@@ -161,7 +161,7 @@ def _crop(candidate: _Candidate) -> Digit:
 
 
 def _stroke_width(ink: Ink) -> float:
-    """Pixels: across a stroke, the mean distance to its edge is a quarter of its width."""
+    """Mean width in pixels: four times the mean distance to a stroke's edge."""
     mask = _above(_padded(ink, 1), 127)
     inside = cv2.countNonZero(mask)
     if inside == 0:

@@ -1,4 +1,4 @@
-"""Ink separated from paper: a page's own paper is estimated and divided away, whatever its shade."""
+"""Ink and paper: the page's own paper is estimated and divided away."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ The small one follows a shadow, the large one fits a felt pen in a tight crop.
 
 
 def most_contrasting_channel(picture: Picture) -> Grey:
-    """The colour channel that varies most: a yellow pen is invisible in grey and plain in blue."""
+    """The channel that varies most: a yellow pen is invisible in grey, plain in blue."""
     step = max(min(picture.shape[:2]) // THUMBNAIL_SIDE, 1)
     sample = cv2.resize(picture, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_NEAREST)
     _, deviation = cv2.meanStdDev(sample)
@@ -29,7 +29,10 @@ def most_contrasting_channel(picture: Picture) -> Grey:
 
 
 def shrink(grey: Grey, max_side: int) -> Grey:
-    """Shrink to at most `max_side` pixels a side: by a whole number first, which is fast, then the rest."""
+    """Shrink to at most `max_side` pixels a side.
+
+    By a whole number first, which is fast, then the rest.
+    """
     height, width = grey.shape
     scale = max(height, width) / max_side
     if scale <= 1:
@@ -43,7 +46,7 @@ def shrink(grey: Grey, max_side: int) -> Grey:
 
 
 def dark_on_light(page: Grey) -> tuple[Grey, Grey]:
-    """The page with ink darker than paper, inverted where it is not, and its thumbnail."""
+    """The page, inverted if its ink is light, and its thumbnail."""
     thumbnail = shrink(page, THUMBNAIL_SIDE)
     if _is_light_on_dark(thumbnail):
         return cv2.bitwise_not(page), cv2.bitwise_not(thumbnail)

@@ -1,4 +1,4 @@
-"""Ruled and squared paper: straight thin lines from one edge of the picture to the other."""
+"""Ruled and squared paper: straight thin lines across the picture."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ MAX_SLOPE = 0.25
 
 
 def without_ruling(mask: Mask) -> Mask:
-    """Erase straight thin lines that cross the picture; keep the strokes that cross them.
+    """Erase straight thin lines across the picture; keep strokes that cross them.
 
     Args:
         mask: uint8 (height, width), 1 for ink.

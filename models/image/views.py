@@ -50,7 +50,7 @@ class _StoredView(Value):
 
 
 class PhotoView(_StoredView):
-    """The scene, upright: shorter side to `resize` pixels, then the `crop` in the centre.
+    """The scene: shorter side to `resize` pixels, then the `crop` in the centre.
 
     The same pixels as torchvision's Resize (bilinear, antialiased) and CenterCrop.
     """
@@ -178,7 +178,7 @@ class DigitView(_StoredView):
         return self._normalise(find_digit(picture))[:, :, None]
 
     def _is_normal(self, grey: Pixels) -> bool:
-        """Whether this view (or MNIST) made it: full ink, full size, black around, centred."""
+        """Whether it is as this view or MNIST makes it: full ink and size, centred."""
         _, _, width, height = cv2.boundingRect(grey)
         column, row = centre_of_mass(grey)
         middle = (self.size - 1) / 2

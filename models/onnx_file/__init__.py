@@ -1,1 +1,1 @@
-"""Reading model files that are not trusted: regular files only, scanned, held to their cards."""
+"""Reading untrusted model files: size, scan, contract."""

@@ -17,11 +17,11 @@ SUM_TOLERANCE = 1e-3
 
 
 class ContractViolation(Exception):
-    """The graph differs from its card; the message continues a sentence that begins with the file's name."""
+    """The graph differs from its card; the message continues the file's name."""
 
 
 def check_graph(card: Card, session: ort.InferenceSession) -> None:
-    """Check that the graph takes batches of the view's pixels and returns the card's outputs.
+    """Check that the graph takes the view's pixels and returns the card's outputs.
 
     Raises:
         ContractViolation: Names, types or shapes differ, or the batch size is fixed.

@@ -1,4 +1,4 @@
-"""An .onnx file read whole into memory, so that the bytes verified are the bytes opened."""
+"""An .onnx file read whole, so that the bytes verified are the bytes opened."""
 
 import hashlib
 import os

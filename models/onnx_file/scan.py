@@ -1,8 +1,8 @@
-"""A scan of an .onnx file's bytes before onnxruntime parses them (docs/decisions/0013).
+"""A scan of an .onnx file's bytes before onnxruntime parses them.
 
 Accepted are standard operators only, without control flow, functions, tensor data in other files, or tensors
 that declare more values than the file holds. So opening a file reads no other file, and its bytes back the
-sizes it declares; what its operators take when they run is the sandbox's concern (models/sandbox.py).
+sizes it declares; what its operators take when they run is the sandbox's concern (docs/decisions/0013).
 Sources: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto,
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -53,7 +53,7 @@ def scan_metadata(data: bytes) -> dict[str, str]:
 
 
 class _Scan:
-    """One pass over a model's protobuf messages; raises OnnxFileError at the first violation."""
+    """One pass over a model's protobuf messages, up to the first violation."""
 
     def __init__(self) -> None:
         self._fields_left = MAX_FIELDS

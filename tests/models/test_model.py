@@ -1,4 +1,4 @@
-"""Models: the files of the repository are what their cards say, and no other file opens."""
+"""Models: the repository's files are what their cards say; no others open."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ CARS = ["cars-mlp", "cars-cnn", "cars-transfer"]
 
 @cache
 def zoo_model(name):
-    """A model of the repository, opened once for all tests; one thread, since tests share the cores."""
+    """A model of the repository on one thread, opened once for all tests."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     return open_model(ZOO / f"{name}.onnx", options=options)

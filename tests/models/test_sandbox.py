@@ -1,4 +1,4 @@
-"""The sandbox: what a model file does to the process that opens it, it does to no other."""
+"""The sandbox: harm by a model file stays in the process that opens it."""
 
 import asyncio
 

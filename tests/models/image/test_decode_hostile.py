@@ -1,4 +1,4 @@
-"""Decoding hostile files, and unusual ones: what they cost, and which of them open."""
+"""Decoding hostile and unusual files: what they cost, and which of them open."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ print(json.dumps([outcome, memory("VmHWM") - before]))
 
 
 def cost(folder, data: bytes) -> tuple[str, float]:
-    """The outcome of opening a file, and the growth of a warm process at the peak, in MB."""
+    """The outcome of opening a file, and a warm process's growth at the peak, in MB."""
     (folder / "warm").write_bytes(ENCODED["PNG"])
     (folder / "hostile").write_bytes(data)
     command = [sys.executable, "-c", COST, str(folder / "warm"), str(folder / "hostile")]

@@ -37,7 +37,7 @@ def test_pixels_are_block_means(mode, kind):
 
 
 def test_transparency_is_kept():
-    """A colour key must not be averaged with other colours, nor hidden colours show through."""
+    """A colour key is not averaged with colours, and hidden colours do not show."""
     drawing = pictures.digit(7, size=(1230, 820), ink=(0, 0, 0), paper=(255, 0, 255))
     keyed = pictures.encoded(drawing, "PNG", transparency=(255, 0, 255))
     clear = drawing.convert("RGBA")
@@ -87,7 +87,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is counted in KiB")
 def test_memory_is_little_more_than_the_pixels(tmp_path):
-    """Pillow holds four bytes per pixel; converting, copying and viewing all of them took six more."""
+    """Pillow holds four bytes per pixel; without downscaling, six more are taken."""
     large, small = pictures.landscape(2500, 2500), pictures.landscape(120, 80)
     (tmp_path / "large").write_bytes(pictures.encoded(large, compress_level=1))
     (tmp_path / "small").write_bytes(pictures.encoded(small))

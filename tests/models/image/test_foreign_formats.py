@@ -47,7 +47,7 @@ def test_foreign_formats_are_refused(name):
 
 
 def test_foreign_plugins_never_run(tmp_path):
-    """Here every other plugin ends the process, and external programs would leave a file."""
+    """Every other plugin would end the process, an external program leave a file."""
     uploads, programs = tmp_path / "uploads", tmp_path / "programs"
     uploads.mkdir()
     programs.mkdir()
@@ -86,6 +86,6 @@ assert "EPS" not in Image.OPEN
 
 
 def test_only_accepted_plugins_are_imported():
-    """All of them at the first picture: a later import may fail for lack of memory, for good."""
+    """All of them at the first picture: a later import may lack memory, for good."""
     picture = pictures.encoded(pictures.digit())
     subprocess.run([sys.executable, "-c", OPEN_AND_LIST_PLUGINS], cwd=REPO, input=picture, check=True)

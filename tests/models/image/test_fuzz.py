@@ -1,4 +1,7 @@
-"""The decoder under a fuzzer for 20 s; for longer, see tests/support/images/fuzz_decode.py."""
+"""The decoder under a fuzzer for 20 s.
+
+For longer: `python -m tests.support.images.fuzz_decode --seconds N`.
+"""
 
 import importlib.util
 import re

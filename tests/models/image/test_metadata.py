@@ -59,7 +59,7 @@ def test_10_mb_of_metadata(make):
 
 
 def test_warnings_are_neither_printed_nor_kept():
-    """Python would print each of Pillow's warnings and keep its text for the life of the process."""
+    """Python would print each of Pillow's warnings, and keep its text for good."""
     code = """
 import sys
 from PIL import TiffImagePlugin
@@ -103,7 +103,7 @@ def test_exif_with_a_million_orientations():
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("big", "kind"), [(False, 4), (False, 13), (True, 16), (True, 18)])
 def test_tiles_larger_than_any_picture(order, big, kind):
-    """kind: of TIFF's types, a number (4, 16) or an offset (13, 18), which libtiff takes as one."""
+    """libtiff takes a side from an offset type (13, 18) as from a number (4, 16)."""
     mark = b"II" if order == "<" else b"MM"
     head = mark + struct.pack(
         order + ("HHHQQ" if big else "HIH"), *((43, 8, 0, 16, 2) if big else (42, 8, 2))

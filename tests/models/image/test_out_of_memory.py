@@ -41,7 +41,7 @@ print(outcomes.count(True), outcomes.count(False))
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "HEIF"])
 def test_too_little_memory_is_a_memory_error(kind, tmp_path):
-    """A page under rising limits, from too little for its first rows to enough for all of it."""
+    """A page under rising limits, from too little for one row to enough for all."""
     path = tmp_path / "page"
     path.write_bytes(pictures.encoded(PAGE, kind))
     command = [sys.executable, "-c", OPEN_UNDER_LIMITS, path]

@@ -21,7 +21,7 @@ RGB = st.tuples(*[st.integers(0, 255)] * 3)
 
 
 def likeness(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    """Correlation of two views, slightly out of focus: 1 for the same, 0 for unrelated."""
+    """Correlation of two blurred views: 1 for the same, 0 for unrelated."""
     soft = [cv2.GaussianBlur(view[:, :, 0], (0, 0), 1.2).ravel() for view in (one, other)]
     return float(np.corrcoef(*soft)[0, 1])
 

@@ -1,4 +1,4 @@
-"""The contract: a graph that differs from its card is refused, whatever the difference."""
+"""The contract: a graph that differs from its card in any way is refused."""
 
 import base64
 import tracemalloc

@@ -157,7 +157,7 @@ def test_number_of_graphs(tmp_path, graphs, data):
 
 
 def test_ort_format_is_refused(tmp_path):
-    """onnxruntime's own format, by its magic number in bytes 4 to 8, would not be scanned."""
+    """onnxruntime's own format, by its magic number, would bypass the scan."""
     path = tmp_path / f"{LINEAR}.onnx"
     path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(1000))
     with pytest.raises(ZooError, match="does not open"):

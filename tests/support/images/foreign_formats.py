@@ -1,4 +1,4 @@
-"""Files of formats that are not accepted: all others that Pillow writes, and other common uploads."""
+"""Files of formats that are not accepted, from Pillow and written by hand."""
 
 from PIL import Image
 
@@ -7,7 +7,7 @@ from tests.support.images import pictures
 
 
 def written_by_pillow() -> dict[str, bytes]:
-    """A file of each format that Pillow writes and open_picture does not accept, by format."""
+    """A file of each format that Pillow writes and open_picture refuses."""
     Image.init()
     scene = pictures.landscape(64, 64)
     files = {}

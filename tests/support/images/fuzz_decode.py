@@ -1,4 +1,6 @@
-"""Fuzz `open_picture` with atheris: `python -m tests.support.images.fuzz_decode --seconds 3600`.
+"""Fuzz `open_picture` with atheris.
+
+`python -m tests.support.images.fuzz_decode --seconds 3600`
 
 Seeds are small files of every format, and the hostile ones. The folder keeps what is found for the next run.
 The exit status is 0 if no input raises anything but PictureError, takes a minute, or takes much memory.

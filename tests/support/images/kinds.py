@@ -1,4 +1,4 @@
-"""One picture in many kinds of file: modes, orientations, codings, frames, profiles, metadata."""
+"""One picture in many kinds of file: modes, codings, frames, metadata."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,10 @@ LARGE = 10 * 2**20
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image in one of Pillow's modes; deep grey has thousands of steps, or hundreds from 0 to 1 in F."""
+    """The image in one of Pillow's modes.
+
+    Deep grey has thousands of steps; F has hundreds from 0 to 1.
+    """
     grey = np.asarray(image.convert("L"))
     if mode == "F":
         return Image.fromarray(grey.astype(np.float32) / 255)
@@ -84,7 +87,10 @@ def seen_in(image: Image.Image, mode: str) -> Image.Image:
 
 
 def turned(image: Image.Image, kind: str, orientation: int, **options: object) -> bytes:
-    """The image stored so that its orientation makes it upright; HEIF uses properties, as phones do."""
+    """The image stored so that its orientation makes it upright.
+
+    HEIF stores it as properties, as phones do.
+    """
     turn = STORED.get(orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -133,7 +139,7 @@ def _gif_comment(image: Image.Image) -> bytes:
 
 
 def _png_exif(image: Image.Image) -> bytes:
-    """A directory with 10 MB of maker's notes, and an orientation, which is still used."""
+    """A directory with 10 MB of maker's notes, and an orientation that is used."""
     entries = struct.pack("<HHHIHHHHII", 2, 0x0112, 3, 1, 3, 0, 0x927C, 7, LARGE, 38)
     whole = encoded(image.transpose(STORED[3]))
     chunk = png_chunk(b"eXIf", b"II*\0\x08\0\0\0" + entries + bytes(4) + bytes(LARGE))

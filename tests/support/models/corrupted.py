@@ -67,7 +67,10 @@ def not_numbers(proto):
 
 
 def squares(side):
-    """Make `familiarity` depend on a product of two square matrices that the file declares in 16 bytes."""
+    """Make `familiarity` depend on a product of two matrices of side x side.
+
+    The file declares them in 16 bytes.
+    """
 
     def corrupt(proto):
         shape = numpy_helper.from_array(np.array([side, side], np.int64), "bomb_shape")
