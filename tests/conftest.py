@@ -1,15 +1,19 @@
 """Fixtures of all tests: a zoo trained from scratch, real servers, and pictures."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from loadtests.server import REPO, serving
+from models.image.views import DigitView
 from models.model import ZOO
 from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
@@ -23,26 +27,23 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A small digit classifier and a small price network, trained from scratch."""
-    # Here: torch takes seconds and half a gigabyte, which few tests need.
-    from training.data import sources
-    from training.export.export import export
-    from training.export.familiarity import FamiliarityOptions
-    from training.fitting.train import train_recipe
-    from training.recipes import RECIPES
+def mnist(data: Path) -> Any:
+    """The first 6,000 training digits, and 600 each in the other parts."""
+    from training.data import sources  # here: few tests need what comes with training
 
-    zoo = tmp_path_factory.mktemp("zoo")
-    options = FamiliarityOptions(outliers=1400, examples=2000, test_outliers=280, steps=600)
-    digits = replace(
-        RECIPES["digits-cnn"],
-        epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2, pages=0, finish={},
-    )  # fmt: skip
-    mnist = sources.load("mnist", digits.view, data).limited(6000)
-    cars = replace(RECIPES["drawn-cars"], epochs=8)
-    drawings = sources.load("drawn-cars", cars.view)
-    for recipe, splits in ((digits, mnist), (cars, drawings)):
-        export(recipe, train_recipe(recipe, splits), splits, zoo, data, options)
+    return sources.load("mnist", DigitView(), data).limited(6000)
+
+
+@pytest.fixture(scope="session")
+def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path, worker_id: str) -> Path:
+    """A small digit classifier and a small price network, trained from scratch, once for all processes."""
+    base = tmp_path_factory.getbasetemp()
+    zoo = (base if worker_id == "master" else base.parent) / "trained_zoo"
+    with FileLock(zoo.with_suffix(".lock")):
+        if not zoo.exists():
+            # In a process of its own: torch takes seconds and half a gigabyte, which few tests need.
+            command = [sys.executable, "-m", "tests.support.models.trained", str(zoo), str(data)]
+            subprocess.run(command, cwd=REPO, check=True)
     return zoo
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from training.data import sources
 from training.data.splits import Splits
 from training.export.export import export
 from training.export.familiarity import FamiliarityOptions
@@ -20,8 +19,8 @@ FEW = FamiliarityOptions(outliers=70, examples=200, pages=20, test_outliers=35, 
 
 
 @pytest.fixture(scope="session")
-def digits(data: Path) -> Splits:
-    return sources.load("mnist", LINEAR.view, data).limited(2000)
+def digits(mnist: Splits) -> Splits:
+    return mnist.limited(2000)
 
 
 @pytest.fixture(scope="session")
