@@ -61,6 +61,7 @@ def test_dot_files_are_ignored(swapping):
     assert {name for name in index(url) if "hidden" in name} == set()
 
 
+@pytest.mark.slow
 def test_without_the_watch_only_calls_change_models(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()
