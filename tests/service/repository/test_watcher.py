@@ -3,6 +3,8 @@
 import hashlib
 import time
 
+import pytest
+
 from loadtests.server import serving
 from tests.support.http_calls import CLIENT
 from tests.support.models.files import change, changes, index, let_watch_pass, model_file, put, version
