@@ -102,6 +102,7 @@ def test_the_page_names_nothing_from_elsewhere(client: httpx.Client):
         assert rule in policy
 
 
+@pytest.mark.slow
 def test_only_the_formats_of_the_settings_open(tmp_path):
     scene = pictures.landscape(60, 40)
     with serving(ZOO, tmp_path / "log", formats="PNG,JPEG") as url:

@@ -69,6 +69,7 @@ def test_above_its_rate_a_client_is_refused(locked):
     assert 'access_refused_total{reason="rate"} 5.0' in counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trusted", "second"), [("127.0.0.1", 200), ("", 429)])
 def test_only_a_trusted_proxy_names_the_client(tmp_path, trusted, second):
     """One picture in a thousand seconds."""

@@ -76,6 +76,7 @@ def test_bad_pictures_alone_do_not_make_a_service_unready(failing_server):
     wait_until(lambda: "asking a golden one" in log.read_text())
 
 
+@pytest.mark.slow
 def test_no_number_is_no_answer(tmp_path):
     """A NaN is a 500 for its picture alone, in whichever batch it was."""
     zoo = trapped(tmp_path, no_number())
@@ -92,6 +93,7 @@ def test_no_number_is_no_answer(tmp_path):
     assert f'glimpse_model_failures_total{{model="{NAME}",reason="error"}} 21.0' in metrics
 
 
+@pytest.mark.slow
 def test_a_hanging_batch_is_a_504_and_the_others_go_on(zoo, tmp_path):
     """Nor does its thread, which never comes back, keep the process from ending."""
     settings = {"batch_seconds": "2", "max_batch_size": "1", "default_classifier": NAME}

@@ -174,7 +174,8 @@ def ask(url, images):
         answer.raise_for_status()
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_sees_shifted_pictures(zoo, tmp_path, data, workers):
     digits = mnist.mnist(data).validation
     encoded = [pictures.encoded(pictures.Image.fromarray(pixels[:, :, 0])) for pixels in digits.pixels[:1500]]

@@ -25,6 +25,7 @@ from tests.support.log_folder import classify, files_of, lines_of, lost, tell, w
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):
     folder = tmp_path / "log"
     options = {"prediction_log_bytes": "2000", "prediction_log_files": "2"}
@@ -46,6 +47,7 @@ def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):
     assert ids == [f"order-{count}" for count in range(40 - len(ids), 40)]
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_in_the_place_of_an_old_one(zoo, tmp_path):
     """Also behind a line that was cut off. Two at the same time have a file each."""
     folder = tmp_path / "log"
@@ -81,6 +83,7 @@ def test_two_workers_lose_no_line(zoo, tmp_path):
     assert ids == {f"order-{count}" for count in range(40)}
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_lines_not_answers(zoo, tmp_path):
     """/dev/full takes nothing and says that the disk is full."""
     folder, server_log = tmp_path / "log", tmp_path / "server.log"
@@ -103,6 +106,7 @@ def test_a_full_disk_loses_lines_not_answers(zoo, tmp_path):
     assert "No space left on device" in said[0]
 
 
+@pytest.mark.slow
 def test_a_disk_that_hangs_holds_up_nobody(zoo, tmp_path):
     """A pipe that nobody reads: opening it never comes back."""
     folder, server_log = tmp_path / "log", tmp_path / "server.log"

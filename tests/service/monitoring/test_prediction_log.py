@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 
+import pytest
+
 from loadtests.server import REPO, SERVING, serving, started
 from tests.support.http_calls import CLIENT, PNG
 from tests.support.log_folder import FOUR, classify, files_of, lines_of, lost, tell, written
@@ -50,6 +52,7 @@ def test_every_answered_picture_is_a_complete_line(zoo, tmp_path, car_png):
     assert {path.suffix for path in folder.iterdir()} == {".jsonl", ".lock"}
 
 
+@pytest.mark.slow
 def test_nothing_is_written_unless_asked(zoo, tmp_path):
     """Nor in the folder where the server is started."""
     environment = os.environ | {
@@ -69,6 +72,7 @@ def test_nothing_is_written_unless_asked(zoo, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"server.log"}
 
 
+@pytest.mark.slow
 def test_pictures_are_kept_once_where_asked(zoo, tmp_path):
     folder = tmp_path / "log"
     size = len(PNG) + len(FOUR) - 1

@@ -3,6 +3,8 @@
 import hashlib
 import time
 
+import pytest
+
 from loadtests.server import serving
 from tests.support.http_calls import CLIENT
 from tests.support.models.files import change, changes, index, let_watch_pass, model_file, put, version
@@ -61,6 +63,7 @@ def test_dot_files_are_ignored(swapping):
     assert {name for name in index(url) if "hidden" in name} == set()
 
 
+@pytest.mark.slow
 def test_without_the_watch_only_calls_change_models(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()

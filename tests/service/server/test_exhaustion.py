@@ -48,6 +48,7 @@ def read_only(log: Path, shm: str, workers: int = 1) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @needs_mounts
 def test_a_read_only_system_serves(tmp_path):
     with read_only(tmp_path / "log", "rw") as url:
@@ -75,6 +76,7 @@ def test_workers_without_disk_for_their_metrics_serve(tmp_path):
     assert "No space left on device" in log.read_text()
 
 
+@pytest.mark.slow
 def test_out_of_memory_is_a_503_and_the_next_is_answered(tmp_path):
     """A picture that is allowed and for which there is no memory."""
     large = io.BytesIO()

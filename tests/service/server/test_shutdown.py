@@ -28,7 +28,8 @@ def ask(client: httpx.Client, path: str = "/classify", picture: bytes = PNG) -> 
         return f"lost: {error!r}"
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_ends_under_load_loses_nothing(tmp_path, workers):
     log = tmp_path / "log"
     photo = pictures.encoded(pictures.landscape(1600, 1200), "JPEG")
@@ -55,7 +56,8 @@ def unready(url: str) -> httpx.Response | None:
     return None if answer.status_code == 200 else answer
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_the_exit_code_is_zero(tmp_path, workers, signum):
     log = tmp_path / "log"

@@ -67,6 +67,7 @@ def bentoml_serve(tmp_path):
         process.wait(WITHIN_S)
 
 
+@pytest.mark.slow
 def test_bentoml_serve_says_why_it_is_not_ready(bentoml_serve):
     """It keeps the process; the probe, every call and the log tell the reason."""
     url, log = bentoml_serve
@@ -220,6 +221,7 @@ def test_a_batch_whose_client_hangs_up_is_not_computed(hanging):
     assert computed(url) - before[1] <= (os.cpu_count() or 1) + 1
 
 
+@pytest.mark.slow
 def test_what_is_late_is_refused_or_dropped(tmp_path):
     """With a deadline that no photo can meet: 504 where it was let in, 503 where it was plain at once."""
     photo = pictures.encoded(pictures.landscape(2000, 1500), "JPEG")
