@@ -15,6 +15,9 @@ from typing import Generic
 
 from service.inference.queued import Completed, Item, QueuedItem, Result, run_group, settle
 
+EXPIRY_DELAY_S = 0.01
+"""How long after a deadline its item is dropped: clocks differ by less."""
+
 
 class BatchTimeout(Exception):
     """The item's batch ran longer than a batch may; it may still end, or never."""
@@ -70,6 +73,7 @@ class BatchQueue(Generic[Item, Result]):
         self._replacements_left = max_hung
         self._waiting: deque[QueuedItem[Item, Result]] = deque()
         self._start_is_due = self._is_closed = False
+        self._expiry: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Items that wait; those in a running batch do not count."""
@@ -95,13 +99,28 @@ class BatchQueue(Generic[Item, Result]):
             # At the end of this turn of the event loop: what arrives within it shares the batch.
             self._start_is_due = True
             loop.call_soon(self._start_batches)
+        elif self._expiry is None:
+            self._expiry = loop.call_later(deadline - time.perf_counter() + EXPIRY_DELAY_S, self._expire)
         return await future
 
     def close(self) -> None:
         """End the threads as soon as their batches have; nothing may be submitted afterwards."""
         self._is_closed = True
+        if self._expiry is not None:
+            self._expiry.cancel()
         for executor in self._idle:
             executor.shutdown(wait=False)
+
+    def _expire(self) -> None:
+        """Fail the items whose deadline passed in the queue; where every batch hangs, none is claimed."""
+        self._expiry = None
+        now = time.perf_counter()
+        while self._waiting and (self._waiting[0].future.done() or now > self._waiting[0].deadline):
+            self._waiting.popleft().claim()
+        if self._waiting:
+            # One timer for the whole queue: the oldest item is the first to expire.
+            delay = self._waiting[0].deadline - now + EXPIRY_DELAY_S
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _start_batches(self) -> None:
         self._start_is_due = False
