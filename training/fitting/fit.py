@@ -27,6 +27,9 @@ from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
+MIN_SCHEDULE_STEPS = 6
+"""OneCycleLR divides by zero where its warm-up is one step long, as in a try on very few pictures."""
+
 
 def fit(
     recipe: Recipe,
@@ -111,8 +114,9 @@ class _TrainingState:
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
+        steps = max(recipe.epochs * steps_per_epoch, MIN_SCHEDULE_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps_per_epoch, pct_start=0.2
+            optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.2
         )
         decay = math.exp(-2 / steps_per_epoch)
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -59,6 +59,13 @@ def test_early_stopping(digits):
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_trainings_of_few_steps(digits, steps):
+    few = replace(LINEAR, epochs=1, batch_size=2000 // steps)
+
+    assert np.isfinite(fit(few, digits).history[0].validation_loss)
+
+
 def test_finish_trains_the_same_network_again(digits, tmp_path):
     recipe = replace(LINEAR, pages=50, finish={"epochs": 2, "learning_rate": 1e-4, "pages": 0})
     seen = []
