@@ -47,7 +47,7 @@ class FormReader:
         self._name = ""
         self._content: list[bytes] = []
         try:
-            self._parser = PushMultipartParser(
+            self._parser = _Parser(
                 boundary,
                 max_header_size=MAX_PART_HEADER_BYTES,
                 max_segment_size=max_part_bytes,
@@ -100,6 +100,12 @@ class FormReader:
         if "count" in limit:
             return TooLarge("The multipart form has more parts than an upload needs.")
         return TooLarge(f"One picture has at most {self._max_part_bytes:,} bytes here; send a smaller one.")
+
+
+class _Parser(PushMultipartParser):  # type: ignore[misc]  # not typed
+    def _create_segment(self, headerlist: list[tuple[str, str]]) -> MultipartSegment:
+        """As the library's, but a part without a name is one to ignore, not an error."""
+        return MultipartSegment(headerlist)
 
 
 def _name_of(segment: MultipartSegment) -> str:

@@ -79,13 +79,14 @@ class BatchQueue(Generic[Item, Result]):
         """Items that wait; those in a running batch do not count."""
         return len(self._waiting)
 
-    async def submit(self, item: Item, deadline: float) -> Completed[Result]:
+    async def submit(self, item: Item, deadline: float, alone: bool = False) -> Completed[Result]:
         """Wait for the item's turn and its result.
 
         Args:
             item: The input of `run`.
             deadline: In seconds of time.perf_counter(). An item that still waits then is dropped; one
                 whose batch has started is waited for.
+            alone: Whether it gets a batch of its own, so that no other item can make it fail.
 
         Raises:
             QueueTimeout: The item waited past its deadline.
@@ -94,7 +95,7 @@ class BatchQueue(Generic[Item, Result]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completed[Result]] = loop.create_future()
-        self._waiting.append(QueuedItem(item, future, time.perf_counter(), deadline))
+        self._waiting.append(QueuedItem(item, future, time.perf_counter(), deadline, alone))
         if self._idle and not self._start_is_due:
             # At the end of this turn of the event loop: what arrives within it shares the batch.
             self._start_is_due = True
@@ -131,9 +132,13 @@ class BatchQueue(Generic[Item, Result]):
         """The oldest waiting items that are still wanted."""
         batch: list[QueuedItem[Item, Result]] = []
         while self._waiting and len(batch) < self._max_batch_size:
+            if batch and self._waiting[0].is_alone:
+                break
             queued = self._waiting.popleft()
             if queued.claim():
                 batch.append(queued)
+                if queued.is_alone:
+                    break
         return batch
 
     def _start(self, executor: Executor, items: list[QueuedItem[Item, Result]]) -> None:

@@ -47,12 +47,14 @@ class QueuedItem(Generic[Item, Result]):
         future: Settled with the result, or with the exception.
         since: When it was submitted, in seconds of time.perf_counter().
         deadline: When it is dropped if it still waits, on the same clock.
+        is_alone: Whether it shares its group with no other item.
     """
 
     item: Item
     future: asyncio.Future[Completed[Result]]
     since: float
     deadline: float
+    is_alone: bool = False
 
     def claim(self) -> bool:
         """Whether the item is to be run: its client still waits, and its deadline is ahead.

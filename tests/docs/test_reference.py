@@ -9,6 +9,7 @@ import typer
 
 from loadtests.server import REPO
 from service.monitoring import metrics
+from service.monitoring.drift_collector import DriftCollector
 from service.settings import Settings
 from training.__main__ import app
 
@@ -53,7 +54,8 @@ def test_settings_have_a_word_of_explanation():
 def test_metrics_are_listed():
     listed = {name.removesuffix("_total") for name in re.findall(r"`(glimpse_\w+)", OPERATIONS)}
 
-    assert listed == {family.name for family in metrics.REGISTRY.collect()}
+    drift = {family.name for family in DriftCollector(dict).collect()}
+    assert listed == {family.name for family in metrics.REGISTRY.collect()} | drift
 
 
 def test_commands_of_training_are_listed():
