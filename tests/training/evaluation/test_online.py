@@ -79,7 +79,7 @@ def test_unused_feedback_is_counted(tmp_path):
         prediction("changed"),
         feedback("twice"),
         feedback("batch", "7", index=1), feedback("batch", "7"),
-        feedback("nobody"),
+        feedback("unmatched"),
         feedback("both", "7"),
         feedback("changed", "1", second=2), feedback("changed", "7", second=3), feedback("changed", "2"),
         feedback("batch", 7, index=0),

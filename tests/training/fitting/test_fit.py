@@ -20,7 +20,8 @@ def weights(result: TrainingResult) -> torch.Tensor:
 
 def test_same_seed_same_weights(digits):
     recipe = replace(LINEAR, augment=augment.handwriting)
-    once, again, other = (fit(replace(recipe, seed=seed), digits) for seed in (1, 1, 2))
+    few = digits.limited(500)
+    once, again, other = (fit(replace(recipe, seed=seed), few) for seed in (1, 1, 2))
 
     assert torch.equal(weights(once), weights(again))
     assert not torch.equal(weights(once), weights(other))

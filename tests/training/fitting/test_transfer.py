@@ -44,7 +44,7 @@ def small_ensemble() -> Network:
     return Network(body, nn.Linear(64, 1), (0.5,) * 3, (0.25,) * 3, KernelRidge(64, landmarks=50))
 
 
-SMALL = replace(PRETRAINED, network=small_ensemble, epochs=20, learning_rate=1e-2, patience=20)
+SMALL = replace(PRETRAINED, network=small_ensemble, epochs=10, learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
