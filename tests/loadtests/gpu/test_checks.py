@@ -63,7 +63,7 @@ def test_missing_modules_are_named_with_the_remedy(tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("nvidia-smi") is None, reason="no nvidia-smi here")
+@pytest.mark.skipif(shutil.which("nvidia-smi") is None, reason="no NVIDIA GPU: run on a machine with one")
 def test_check_on_the_gpu(tmp_path):
     report = tmp_path / "report.md"
     completed = gpu_check(

@@ -19,10 +19,19 @@ def python_m(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+SECONDS = (2, 6, 30, 120)
+"""Run times that are tried in turn: on a busy machine a short run may end before its second response."""
+
+
 def test_run_leaves_report_and_knee(tmp_path):
     """Steps may overload the server: slow responses do not fail the run."""
     html = tmp_path / "steps.html"
-    completed = python_m("loadtests", "--shape", "steps", "--seconds", 3, "--users", 1, "--report", html)
+    for seconds in SECONDS:
+        completed = python_m(
+            "loadtests", "--shape", "steps", "--seconds", seconds, "--users", 1, "--report", html
+        )
+        if "no answer" not in completed.stdout + completed.stderr:
+            break
 
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert "PASS" in completed.stdout
@@ -46,11 +55,14 @@ def test_run_leaves_report_and_knee(tmp_path):
 )
 def test_verdict_on_faults(fault, shape, passes, output):
     with stub_service(fault) as url:
-        completed = python_m(
-            "locust", "--locustfile", "loadtests/users/locustfile.py", "--headless", "--only-summary",
-            "--host", url, "--shape", shape, "--users", 1, "--run-time", "2s" if passes else "1s",
-        )  # fmt: skip
-    printed = completed.stdout + completed.stderr
+        for seconds in SECONDS:
+            completed = python_m(
+                "locust", "--locustfile", "loadtests/users/locustfile.py", "--headless", "--only-summary",
+                "--host", url, "--shape", shape, "--users", 1, "--run-time", f"{seconds}s",
+            )  # fmt: skip
+            printed = completed.stdout + completed.stderr
+            if re.search(output, printed):
+                break
 
     assert completed.returncode == (0 if passes else 1), printed
     assert ("PASS: " if passes else "FAIL: ") in printed
