@@ -1,22 +1,77 @@
-# Glimpse. `make run` serves, `make test` proves, `make help` lists the rest.
+# Glimpse. `make run` serves, `make test` proves, `make help` lists the rest: a target's line is what stands
+# behind `##`, its group what stands behind `##@`.
 PORT ?= 3000
 SHAPE ?= steady
 PYTHON ?= python3
 SERVE := .venv/bin
 DEV := .venv-dev/bin
-# Nobody is told what is served here: neither BentoML's nor onnxruntime's makers.
+PYTEST := $(DEV)/python -m pytest
+# Two processes, each with whole files: servers and models are made once per file or session.
+PARALLEL := -n 2 --dist loadfile
+# Neither BentoML nor onnxruntime reports its use to its makers.
 export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test test-fast check train evaluate loadtest bench gpu-check image test-image lock clean
+.PHONY: help run test test-fast test-bench coverage check check-format check-lint check-types check-imports \
+  check-spelling hooks train evaluate loadtest bench gpu-check image test-image lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk 'BEGIN { FS = ":.*  ## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*  ## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .venv/ready  ## serve the models of the repository on http://localhost:$(PORT)
+##@ Run
+run: .venv/ready  ## serve the models of the repository on http://localhost:3000, or PORT=4000
 	$(SERVE)/python -m service --port $(PORT)
 
+##@ Test
+test: .venv-dev/ready .venv/ready  ## all tests but the benchmark's own
+	$(PYTEST) -m "not bench" $(PARALLEL)
+
+test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no container and no patience: a minute
+	$(PYTEST) -m "not slow and not browser and not container and not bench" $(PARALLEL)
+
+test-bench: .venv-dev/ready .venv/ready  ## the tests of loadtests/bench
+	$(PYTEST) -m bench
+
+# Servers run from .venv, which has no coverage: a sitecustomize starts it in them (tests/support/coverage).
+coverage: .venv-dev/ready .venv/ready  ## which lines of models/ and service/ the tests run; runs/coverage/index.html
+	@mkdir -p runs/coverage
+	COVERAGE_FILE=$(CURDIR)/runs/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
+	COVERAGE_SITE=$$(echo $(CURDIR)/.venv-dev/lib/python3.*/site-packages) \
+	PYTHONPATH=$(CURDIR)/tests/support/coverage \
+	$(PYTEST) -m "not bench and not container" $(PARALLEL) --cov=models --cov=service \
+	  --cov-report=term --cov-report=html:runs/coverage
+
+check: check-format check-lint check-types check-imports check-spelling  ## format, lint, types, import arrows, spelling
+
+check-format: .venv-dev/ready
+	$(DEV)/ruff format --check .
+
+check-lint: .venv-dev/ready
+	$(DEV)/ruff check .
+
+check-types: .venv-dev/ready
+	$(DEV)/mypy
+
+check-imports: .venv-dev/ready
+	$(DEV)/lint-imports
+
+check-spelling: .venv-dev/ready
+	$(DEV)/typos
+
+hooks: .venv-dev/ready  ## make git run the checks before each commit
+	$(DEV)/pre-commit install
+
+##@ Train
+train: .venv-dev/ready  ## train and export every model whose data is at hand
+	$(DEV)/python -m training train
+
+evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
+	$(DEV)/python -m training evaluate
+
+##@ Measure
 loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users, report and verdict; or SHAPE=steps, spike, soak
 	$(DEV)/python -m loadtests --shape $(SHAPE)
 
@@ -26,24 +81,7 @@ bench: .venv-dev/ready .venv/ready  ## beside five other servers of the same mod
 gpu-check: .venv-dev/ready .venv/ready $(if $(shell command -v nvidia-smi),.venv/ready-cuda)  ## all that needs a GPU; writes runs/gpu_check.md
 	$(DEV)/python -m loadtests.gpu
 
-test: .venv-dev/ready .venv/ready  ## run the tests
-	$(DEV)/python -m pytest
-
-test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no container and no patience
-	$(DEV)/python -m pytest -m "not slow and not browser and not container"
-
-check: .venv-dev/ready  ## format, lint, types, import arrows
-	$(DEV)/ruff format --check .
-	$(DEV)/ruff check .
-	$(DEV)/mypy
-	$(DEV)/lint-imports
-
-train: .venv-dev/ready  ## train and export every model whose data is at hand
-	$(DEV)/python -m training train
-
-evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
-	$(DEV)/python -m training evaluate
-
+##@ Ship
 image: .venv/ready  ## build the container image glimpse:latest; CUDA=1 builds glimpse:cuda
 	deploy/image/build.sh
 
@@ -51,7 +89,7 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	$(SERVE)/python deploy/image/test.py
 
 # An environment is its lock file: installed once, again when the lock changes. The marker is written
-# last, so an installation that was interrupted starts over.
+# last, so an interrupted installation starts over.
 .venv/ready: deploy/locks/serve.txt
 	@$(PYTHON) -m venv .venv
 	@echo "Installing what serving needs into .venv (750 MB) ..."
@@ -69,13 +107,14 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	@$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
-# The servers that `make bench` stands ours beside, one environment each.
+# The servers that `make bench` compares with, one environment each.
 .venv-peers/%/ready: loadtests/peers/locks/%.txt
 	@$(PYTHON) -m venv .venv-peers/$*
 	@echo "Installing $* into .venv-peers/$* ..."
 	@.venv-peers/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
+##@ Keep
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 LOCK = $(COMPILE) pyproject.toml

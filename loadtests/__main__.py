@@ -1,4 +1,4 @@
-"""`python -m loadtests`: start the service, load it with locust, write a report and print a verdict."""
+"""`python -m loadtests`: start the service, load it with locust, report, judge."""
 
 import argparse
 import json

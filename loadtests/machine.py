@@ -23,7 +23,7 @@ def facts() -> dict[str, str]:
 
 
 def gpu() -> str:
-    """Name, memory and driver of each GPU as nvidia-smi reports them; empty where there is none."""
+    """Name, memory and driver of each GPU by nvidia-smi; empty without any."""
     listed = _output_or_empty(
         "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"
     )

@@ -52,7 +52,7 @@ def digits(model: str = "digits-cnn", side: int = 280) -> list[Upload]:
 
 
 def cars(model: str = "cars-cnn", folder: Path = Path("data")) -> list[Upload]:
-    """Photos of cars as JPEG; without any, the golden drawings of a model at 1280 x 1280."""
+    """Photos of cars as JPEG, or the golden drawings of a model at 1280 x 1280."""
     photos = sorted(folder.glob("cars*/img/*.jpg"))
     if photos:
         chosen = photos[:: max(len(photos) // MAX_PHOTOS, 1)][:MAX_PHOTOS]

@@ -22,6 +22,9 @@ ENDS_WITHIN_S = 30.0
 CHILDREN_END_WITHIN_S = 5.0
 """Counted from the end of the server itself."""
 
+KILLED_WITHIN_S = 10.0
+"""Some time passes between SIGKILL and the end of a process."""
+
 POLL_INTERVAL_S = 0.1
 
 
@@ -115,7 +118,7 @@ def free_port() -> int:
 
 
 def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
-    """End the server, by force where it does not end by itself, and everything that it started.
+    """End the server and everything that it started, by force if necessary.
 
     Raises:
         ServerError: Something had to be killed.
@@ -136,5 +139,6 @@ def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             problems.append(f"the server left a process behind: {' '.join(child.cmdline())}")
             child.kill()
+    psutil.wait_procs(alive, timeout=KILLED_WITHIN_S)
     if problems:
         raise ServerError("\n".join([*problems, log.read_text()]))

@@ -1,4 +1,4 @@
-"""Other programs, each in the environment it belongs to: whether they can run and what they print."""
+"""Other programs: whether they can run and what they print."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def require_program(name: str, package: str) -> None:
 
 
 def run(command: Command, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the repository and capture its output; a failure is not an error."""
+    """Run a command in the repository and capture its output, also if it fails."""
     return subprocess.run(command, cwd=REPO, env=os.environ | environment, capture_output=True, text=True)
 
 

@@ -1,6 +1,9 @@
-"""What a served model is: its card, its view, its file. Imports neither torch nor bentoml."""
+"""What training and serving share: a model's card, view and file.
+
+Imports neither torch nor bentoml.
+"""
 
 import os
 
-# onnxruntime's Linux wheels send usage events from 1.29 on unless this is set before it is imported.
+# From 1.29 on, onnxruntime's Linux wheels send usage events unless this is set before the import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under another name, then renamed."""
+"""Atomic file writes: write under another name, then rename."""
 
 import os
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; it takes the place of `path` when the block ends.
+    """Yield a temporary path beside `path`; it replaces `path` when the block ends.
 
-    For writers that want a path (torch.save, np.savez, onnx.save_model). Missing folders are made. Where the
-    block raises, what it wrote is removed and `path` stays as it was.
+    For writers that take a path (torch.save, np.savez, onnx.save_model). Missing folders are created. If the
+    block raises, the temporary file is removed and `path` is unchanged.
 
     Raises:
         OSError: The file cannot be written or renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # np.savez appends its suffix where it is missing, so it stays; the dot hides it from folder watchers.
+    # The suffix stays, since np.savez appends a missing one; the dot hides the file from folder watchers.
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield partial
@@ -28,14 +28,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write all of a file at once; a reader sees the old content or the new.
+    """Write a whole file; readers see the old content or the new, nothing in between.
 
     Args:
-        path: Where to. Missing folders are made.
-        data: Bytes, or text that is written as UTF-8.
+        path: The file to write. Missing folders are created.
+        data: Bytes, or text, which is encoded as UTF-8.
 
     Raises:
-        OSError: The file cannot be written or renamed; `path` stays as it was.
+        OSError: The file cannot be written or renamed; `path` is unchanged.
     """
     with replacing(path) as partial:
         partial.write_bytes(data.encode() if isinstance(data, str) else data)

@@ -1,44 +1,60 @@
-"""The card: the facts a model carries inside its .onnx file, as JSON in the file's metadata.
+"""The card: the facts that a model file carries, as JSON in the ONNX metadata.
 
-Whoever opens the file learns all it needs from here: how to make pixels of a picture, what the
-outputs mean, how good the model was and on what, and answers to check itself against.
+It holds the view that makes pixels of a picture, the meaning of the outputs, metrics with their test set,
+and golden pictures to verify the file with.
 """
 
 import base64
 import binascii
 import math
 import zlib
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
+from models.drift_reference import ClassReference, Histogram, PriceReference
 from models.image.views import AnyView, Pixels
+from models.value import Value
+
+__all__ = [
+    "METADATA_KEY",
+    "Card",
+    "ClassReference",
+    "ClassifierCard",
+    "Data",
+    "Golden",
+    "Histogram",
+    "Measured",
+    "Outputs",
+    "PriceReference",
+    "RegressorCard",
+    "read_card",
+]
 
 METADATA_KEY = "glimpse.card"
-"""Where the card's JSON stands in the ONNX file's metadata."""
+"""Key of the card's JSON in the ONNX file's metadata."""
 
 Outputs = dict[str, npt.NDArray[np.float32]]
-"""The graph's outputs by name, each with one row per picture."""
+"""The graph's outputs by name, float32, one row per picture."""
 
-GOLDEN_PICTURES = 16
-"""In one card, at most: each opening of the file runs them all at once."""
+MAX_GOLDEN_PICTURES = 16
+"""In one card: opening the file runs them all as one batch."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-
 
 Side = Annotated[int, Field(gt=0, le=1024)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Data(Value):
+    """The data set a model was trained on.
 
-
-class Data(_Value):
-    """What the model learned from. made: pictures made of these, or drawn, that it learned from too.
-    fingerprint: sha256 over all pixels and answers of the data set."""
+    Attributes:
+        count: Number of pictures in the training split.
+        made: Number of synthetic pictures, augmented or drawn, that training used as well.
+        fingerprint: sha256 over all pixels and targets of the data set, in hex.
+    """
 
     name: str
     count: Annotated[int, Field(gt=0)]
@@ -47,8 +63,15 @@ class Data(_Value):
     licence: str
 
 
-class Measured(_Value):
-    """Metrics of the exported file on pictures it never saw, beside those of a constant answer."""
+class Measured(Value):
+    """Metrics of the exported file on a test set, and of a constant prediction.
+
+    Attributes:
+        data: Name of the test set.
+        n: Number of test pictures.
+        values: By the metric's name.
+        baseline: The same metrics of the constant prediction.
+    """
 
     data: str
     n: Annotated[int, Field(gt=0)]
@@ -56,103 +79,63 @@ class Measured(_Value):
     baseline: dict[str, float]
 
 
-class Golden(_Value):
-    """Pixels and the answers they gave at export: a file that now answers differently is refused.
+class Golden(Value):
+    """Pixels and their outputs at export; a file must reproduce them to be opened.
 
-    pixels: base64 of the deflated uint8 (N, H, W, C). tolerance: relative to max(1, |answer|) for
-    probabilities and familiarity, to the answer itself for prices.
+    Attributes:
+        shape: (N, H, W, C) of the pixels, N at most MAX_GOLDEN_PICTURES.
+        pixels: uint8, deflated, as base64.
+        answers: Outputs by name, one row per picture.
+        tolerance: Relative, to max(1, |output|) for probabilities and familiarity, to |output| for prices.
     """
 
-    shape: tuple[Annotated[int, Field(gt=0, le=GOLDEN_PICTURES)], Side, Side, Side]
+    shape: tuple[Annotated[int, Field(gt=0, le=MAX_GOLDEN_PICTURES)], Side, Side, Side]
     pixels: str
     answers: dict[str, list[float] | list[list[float]]]
     tolerance: Annotated[float, Field(ge=0, le=0.1)] = 1e-3
 
     @staticmethod
-    def of(pixels: Pixels, answers: Outputs) -> "Golden":
+    def of(pixels: Pixels, outputs: Outputs) -> "Golden":
+        """Pack pixels, uint8 (N, H, W, C), and their outputs."""
         count, height, width, channels = pixels.shape
         packed = base64.b64encode(zlib.compress(np.ascontiguousarray(pixels).tobytes(), 9))
         return Golden(
             shape=(count, height, width, channels),
             pixels=packed.decode(),
-            answers={name: values.tolist() for name, values in answers.items()},
+            answers={name: values.tolist() for name, values in outputs.items()},
         )
 
     def unpack(self) -> Pixels:
-        """Raises ValueError where the pixels are not those of the shape; inflates no more than them."""
-        size, inflating = math.prod(self.shape), zlib.decompressobj()
+        """The golden pixels, uint8 (N, H, W, C).
+
+        Inflates no more bytes than `shape` declares.
+
+        Raises:
+            ValueError: The packed bytes are broken or do not match `shape`.
+        """
+        size, inflater = math.prod(self.shape), zlib.decompressobj()
         try:
-            raw = inflating.decompress(base64.b64decode(self.pixels, validate=True), size + 1)
+            raw = inflater.decompress(base64.b64decode(self.pixels, validate=True), size + 1)
         except (binascii.Error, zlib.error) as error:
             raise ValueError(f"they do not unpack: {error}") from None
-        if len(raw) != size or not inflating.eof:
+        if len(raw) != size or not inflater.eof:
             raise ValueError(f"they are not the {size:,} bytes that their shape says")
         return np.frombuffer(raw, np.uint8).reshape(self.shape)
 
 
-def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+def _check_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(labels)) < len(labels):
         raise ValueError("a label is there twice")
     return labels
 
 
-def _whole(shares: tuple[float, ...]) -> tuple[float, ...]:
-    if not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ValueError(f"the shares sum to {sum(shares):.6g}, not to 1")
-    return shares
+class _CommonCard(Value):
+    """The fields of every card.
 
-
-Shares = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_whole)]
-"""Parts of a whole: they sum to 1."""
-
-
-class Histogram(_Value):
-    """How often a number lay between which edges.
-
-    edges: increasing; a bin holds what lies from its lower edge on, up to and without its upper one. The
-    first and the last bin are open. shares: one more than there are edges.
-    """
-
-    edges: tuple[float, ...]
-    shares: Shares
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Histogram":
-        if len(self.shares) != len(self.edges) + 1:
-            raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} bins")
-        if any(low >= high for low, high in pairwise(self.edges)):
-            raise ValueError("the edges do not increase")
-        return self
-
-
-class _Reference(_Value):
-    """The distribution of the file's answers to pictures like those it was trained for: what drift is
-    measured against. data, n: which pictures, and how many."""
-
-    data: str
-    n: Annotated[int, Field(gt=0)]
-    familiarity: Histogram
-
-
-class ClassReference(_Reference):
-    """classes: how often each was the answer, in the order of the labels. confidence: of the answers'
-    probabilities."""
-
-    classes: Annotated[Shares, Field(min_length=2)]
-    confidence: Histogram
-
-
-class PriceReference(_Reference):
-    """prices: in the card's unit. Its bins are those of the log price too, of which deciles are the same."""
-
-    prices: Histogram
-
-
-class _Facts(_Value):
-    """What every card holds.
-
-    version: changes whenever the weights do. familiarity_threshold: pictures that score below it
-    look unlike the training pictures. curves: what training said after each epoch, by name.
+    Attributes:
+        version: Changes whenever the weights do.
+        familiarity_threshold: A picture whose familiarity is below it looks unlike the training pictures.
+        curves: Training metrics by name, one number per epoch.
     """
 
     name: Name
@@ -161,36 +144,44 @@ class _Facts(_Value):
     view: AnyView
     familiarity_threshold: float
     training: Data
-    curves: dict[str, list[float]] = {}
+    curves: dict[str, list[float]] = Field(default_factory=dict)
     measured: Measured
     golden: Golden
     licence: str
 
 
-class ClassifierCard(_Facts):
-    """The graph returns `probabilities` float32 (N, len(labels)), rows summing to 1, and
-    `familiarity` float32 (N,)."""
+class ClassifierCard(_CommonCard):
+    """The card of a classifier.
+
+    Its graph returns `probabilities`, float32 (N, len(labels)), rows summing to 1, and `familiarity`,
+    float32 (N,).
+    """
 
     task: Literal["classification"] = "classification"
-    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_check_distinct)]
     reference: ClassReference | None = None
 
     @model_validator(mode="after")
-    def _every_class_has_a_share(self) -> "ClassifierCard":
+    def _check_share_per_label(self) -> "ClassifierCard":
         if self.reference is not None and len(self.reference.classes) != len(self.labels):
             raise ValueError(f"reference.classes has {len(self.reference.classes)} shares, not one per label")
         return self
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
         return ("probabilities", "familiarity")
 
 
-class RegressorCard(_Facts):
-    """The graph returns `value`, `low`, `high` and `familiarity`, each float32 (N,).
+class RegressorCard(_CommonCard):
+    """The card of a regressor.
 
-    unit: an ISO 4217 currency. basis: what the price is a price of. coverage: the share of true
-    prices between low and high.
+    Its graph returns `value`, `low`, `high` and `familiarity`, each float32 (N,).
+
+    Attributes:
+        unit: An ISO 4217 currency.
+        basis: What the price includes, such as "list price when new".
+        coverage: Fraction of true prices between low and high, 0 to 1.
     """
 
     task: Literal["regression"] = "regression"
@@ -201,6 +192,7 @@ class RegressorCard(_Facts):
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
         return ("value", "low", "high", "familiarity")
 
 
@@ -210,5 +202,9 @@ _CARD: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="task
 
 
 def read_card(text: str) -> Card:
-    """Raises pydantic.ValidationError, which names every field that is missing or wrong."""
+    """Parse a card's JSON.
+
+    Raises:
+        pydantic.ValidationError: Names every field that is missing or wrong.
+    """
     return _CARD.validate_json(text)

@@ -1,4 +1,4 @@
-"""The zoo: a folder of .onnx files, each with its card. Find them, verify them, open them."""
+"""Models: .onnx files, found in a folder, verified against their cards, opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,27 +11,34 @@ from models.card import METADATA_KEY, Card, Outputs, read_card
 from models.image.views import Pixels
 from models.onnx_file.contract import ContractViolation, check_graph, check_outputs
 from models.onnx_file.file import FileStamp, OnnxFile, read_onnx
-from models.onnx_file.scan import OnnxFileError, printable
+from models.onnx_file.printable import printable
+from models.onnx_file.scan import OnnxFileError
 
 ZOO = Path(__file__).parent / "zoo"
-"""The models that come with the repository."""
+"""The folder of the models that come with the repository."""
 
 SUFFIX = ".onnx"
 
 CPU = "CPUExecutionProvider"
 
 Providers = Sequence[str | tuple[str, dict[str, str]]]
+"""onnxruntime's execution providers, by priority, with their options."""
+
+MAX_CARD_ERRORS = 3
+"""Errors of a card in one message: an untrusted card can have a million."""
 
 
 class ZooError(Exception):
-    """A model file that must not be used; the message says why and what to do."""
+    """A model file or folder that must not be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Model:
     """An open, verified model file. Calling it is thread-safe.
 
-    sha256: of the whole file, in hex. stamp: of the file when it was read.
+    Attributes:
+        sha256: Of the whole file, in hex.
+        stamp: Of the file when it was read.
     """
 
     card: Card
@@ -41,31 +48,45 @@ class Model:
     stamp: FileStamp
 
     def __call__(self, pixels: Pixels) -> Outputs:
-        """pixels: uint8 (N, H, W, C) as the card's view makes them; N >= 1."""
+        """Run the graph on pixels of the card's view: uint8 (N, H, W, C), N >= 1."""
         names = list(self.card.outputs)
         return dict(zip(names, self.session.run(names, {"pixels": pixels}), strict=True))
 
 
-def find_model_files(folder: Path = ZOO) -> list[Path]:
-    """The model files of a folder, by name. Raises ZooError where there is no such folder.
+def is_model_file(name: str) -> bool:
+    """Whether a file of this name in a zoo is a model.
 
-    Names that begin with a dot are left alone: copying tools write under such before they rename.
+    A leading dot excludes it: copying tools, and models/atomic.py, write under such a name and then rename.
+    """
+    return name.endswith(SUFFIX) and not name.startswith(".")
+
+
+def find_model_files(folder: Path = ZOO) -> list[Path]:
+    """The model files of a folder, sorted by name.
+
+    Raises:
+        ZooError: There is no such folder.
     """
     if not folder.is_dir():
         raise ZooError(f"{folder} is no folder; point MODELS_DIR at one with .onnx files.")
-    return sorted(path for path in folder.glob("*" + SUFFIX) if not path.name.startswith("."))
+    return sorted(path for path in folder.glob("*" + SUFFIX) if is_model_file(path.name))
 
 
 def open_model(path: Path, providers: Providers = (CPU,), options: ort.SessionOptions | None = None) -> Model:
-    """Open one file and hold it to its card: name, input, outputs, and the golden answers.
+    """Read, verify and open a model file.
 
-    Raises ZooError.
+    Raises:
+        ZooError: The file is not to be trusted, or differs from its card.
     """
     return open_model_file(read_model_file(path), providers, options)
 
 
 def read_model_file(path: Path) -> OnnxFile:
-    """All of one file, which onnxruntime has not seen yet. Raises ZooError."""
+    """Read and scan a model file, without onnxruntime.
+
+    Raises:
+        ZooError: It cannot be read or is not to be trusted.
+    """
     try:
         return read_onnx(path)
     except OnnxFileError as error:
@@ -75,9 +96,12 @@ def read_model_file(path: Path) -> OnnxFile:
 def open_model_file(
     file: OnnxFile, providers: Providers = (CPU,), options: ort.SessionOptions | None = None
 ) -> Model:
-    """As open_model, for a file that was read. Nothing else of the file system is opened.
+    """Verify a file's name, inputs, outputs and golden pictures, and open it.
 
-    Raises ZooError.
+    Reads nothing more from the file system.
+
+    Raises:
+        ZooError: It differs from its card, or onnxruntime does not open it.
     """
     name = file.path.name
     text = file.metadata.get(METADATA_KEY)
@@ -86,10 +110,10 @@ def open_model_file(
     try:
         card = read_card(text)
     except ValidationError as error:
-        raise ZooError(f"{name} carries a card that is not valid: {_first(error)}") from None
+        raise ZooError(f"{name} carries a card that is not valid: {_summary(error)}") from None
     if card.name != file.path.stem:
         raise ZooError(f"{printable(name)} says it is {card.name!r}; name the file {card.name}.onnx.")
-    model = Model(card, _session(file, providers, options), file.path, file.sha256, file.stamp)
+    model = Model(card, _open_session(file, providers, options), file.path, file.sha256, file.stamp)
     try:
         check_graph(card, model.session)
         check_outputs(card, model)
@@ -98,30 +122,33 @@ def open_model_file(
     return model
 
 
-def _session(
+def _open_session(
     file: OnnxFile, providers: Providers, options: ort.SessionOptions | None
 ) -> ort.InferenceSession:
     options = options or ort.SessionOptions()
-    # By its first bytes it could say that it is of onnxruntime's own format, which we did not look through.
+    # Force ONNX: the magic number of onnxruntime's own format would bypass the scan.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = ort.InferenceSession(file.data, options, providers=list(providers))
     # onnxruntime's exceptions share no public base class.
     except Exception as error:
         raise _does_not_open(file.path, printable(str(error))) from error
-    # A run that fails is an error, not the beginning of another session on the CPU; without that,
-    # nobody needs the file's bytes any more, which onnxruntime would keep for it.
+    # A failed run raises instead of opening another session on the CPU; that session is what onnxruntime
+    # keeps the file's bytes for.
     session.disable_fallback()
     session._model_bytes = None
     return session
 
 
-def _does_not_open(path: Path, why: str) -> ZooError:
-    return ZooError(f"{printable(path.name)} does not open as an ONNX model: {why}.")
+def _does_not_open(path: Path, reason: str) -> ZooError:
+    return ZooError(f"{printable(path.name)} does not open as an ONNX model: {reason}.")
 
 
-def _first(error: ValidationError) -> str:
-    """The first three things that are wrong: a stranger's card can have a million."""
-    wrong = error.errors(include_url=False, include_input=False)
-    said = "; ".join(printable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in wrong[:3])
-    return said if len(wrong) <= 3 else f"{said}; and {len(wrong) - 3:,} more"
+def _summary(error: ValidationError) -> str:
+    """The first MAX_CARD_ERRORS errors, and how many more there are."""
+    errors = error.errors(include_url=False, include_input=False)
+    first = "; ".join(
+        printable(f"{'.'.join(map(str, item['loc']))}: {item['msg']}") for item in errors[:MAX_CARD_ERRORS]
+    )
+    more = len(errors) - MAX_CARD_ERRORS
+    return f"{first}; and {more:,} more" if more > 0 else first

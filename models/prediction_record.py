@@ -1,40 +1,45 @@
-"""The lines of a prediction log, as the service writes them and the evaluation reads them: what a model
-answered, and what was true. JSON, one object on each line (https://jsonlines.org)."""
+"""The records of a prediction log: predictions, and truths from clients.
+
+The service writes them, training/evaluation/online.py reads them. JSON Lines: https://jsonlines.org
+"""
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, TypeAdapter
+from pydantic import AwareDatetime, Field, StrictStr, TypeAdapter
+
+from models.value import Value
 
 REQUEST_ID = r"^[A-Za-z0-9._:-]{1,128}$"
-"""What is harmless to log and to echo."""
+"""Safe to log and to echo."""
 
 RequestId = Annotated[StrictStr, Field(pattern=REQUEST_ID)]
 Index = Annotated[int, Field(ge=0, lt=2**16, strict=True)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ClassAnswered(_Value):
-    """The most probable class."""
+class ClassAnswered(Value):
+    """The most probable class and its probability, 0 to 1."""
 
     label: str
     probability: float
 
 
-class PriceAnswered(_Value):
-    """In the currency of the model's card."""
+class PriceAnswered(Value):
+    """A price and its interval, in the currency of the model's card."""
 
     price: float
     low: float
     high: float
 
 
-class Prediction(_Value):
-    """One answered picture. index: its place among the pictures of a batch call. familiarity: the number
-    that `familiar` is decided by. stages: milliseconds. picture: the sha256 of the upload, where
-    pictures are kept."""
+class Prediction(Value):
+    """The prediction for one picture.
+
+    Attributes:
+        index: Position among the pictures of a batch call; None for a call with one picture.
+        familiarity: 0 to 1, the number that `familiar` is decided by.
+        stages: Milliseconds by stage of the request.
+        picture: sha256 of the upload in hex, where uploads are kept.
+    """
 
     time: AwareDatetime
     request_id: RequestId
@@ -49,8 +54,13 @@ class Prediction(_Value):
     picture: str | None = None
 
 
-class Truth(_Value):
-    """What was true of one picture, as a client says it. truth: the label, or the price."""
+class Truth(Value):
+    """The truth about one picture, as a client reports it.
+
+    Attributes:
+        index: Position among the pictures of a batch call.
+        truth: The label, or the price in the currency of the model's card.
+    """
 
     request_id: RequestId
     index: Index | None = None
@@ -60,13 +70,13 @@ class Truth(_Value):
 
 
 class Feedback(Truth):
-    """The same in the log. time: when it came."""
+    """A truth in the log, with the time it was received."""
 
     time: AwareDatetime
 
 
-class FeedbackLine(_Value):
-    """A line of feedback, told from one of a prediction by its one key."""
+class FeedbackLine(Value):
+    """A line with feedback; its one key tells it from a prediction."""
 
     feedback: Feedback
 
@@ -75,10 +85,14 @@ _LINE: TypeAdapter[Prediction | FeedbackLine] = TypeAdapter(Prediction | Feedbac
 
 
 def read_line(line: bytes) -> Prediction | FeedbackLine:
-    """Raises pydantic.ValidationError where it is neither."""
+    """Parse one line of the log.
+
+    Raises:
+        pydantic.ValidationError: It is neither a prediction nor feedback.
+    """
     return _LINE.validate_json(line)
 
 
 def write_line(line: Prediction | FeedbackLine) -> str:
-    """Without its line end, and without what is not known."""
+    """The line's JSON, without a newline and without fields that are None."""
     return line.model_dump_json(exclude_none=True)

@@ -1,7 +1,7 @@
-"""A trial: a model file is opened in a process of its own before anything that serves depends on it.
+"""A sandbox: a model file is verified in a process of its own.
 
-What onnxruntime does with hostile bytes is not known beforehand: it may crash, take all memory or never
-end. Here that costs a process with limits.
+onnxruntime may crash on hostile bytes, take all memory or never return. In the sandbox that costs a process
+with limits (docs/decisions/0013).
 """
 
 import asyncio
@@ -14,22 +14,26 @@ import onnxruntime as ort
 
 import models
 from models.model import ZooError, open_model
-from models.onnx_file.scan import printable
+from models.onnx_file.printable import printable
 
 MEMORY_LIMIT_BYTES = 4 * 2**30
-"""Bytes that a trial may take; the largest model here takes a tenth of it."""
+"""Limit of the process's data segment. The largest model here takes a tenth of it."""
 
 TIME_LIMIT_S = 60.0
-"""Until it must be over; the largest model here takes one."""
+"""Wall-clock limit of the process. The largest model here takes 1 s."""
 
 REFUSED = 3
-"""The exit status that goes with a reason; all others but 0 are crashes."""
+"""Exit status of a refusal, whose reason is on stdout; any other status but 0 is a crash."""
 
 
 async def verify_in_subprocess(path: Path) -> str:
     """Open and verify a file on the CPU in another process.
 
-    Returns its sha256, so that the file which is then opened can be held to be the same. Raises ZooError.
+    Returns:
+        Its sha256 in hex, so that the caller can check that it later opens the same bytes.
+
+    Raises:
+        ZooError: The file is refused, crashes the process, or exceeds its limits.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -40,7 +44,7 @@ async def verify_in_subprocess(path: Path) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        said, complaint = await asyncio.wait_for(process.communicate(), TIME_LIMIT_S)
+        stdout, stderr = await asyncio.wait_for(process.communicate(), TIME_LIMIT_S)
     except TimeoutError:
         raise ZooError(f"{path.name} was not opened and verified within {TIME_LIMIT_S:.0f} s.") from None
     finally:
@@ -48,17 +52,18 @@ async def verify_in_subprocess(path: Path) -> str:
             process.kill()
             await process.wait()
     if process.returncode == REFUSED:
-        raise ZooError(printable(said))
+        raise ZooError(printable(stdout))
     if process.returncode != 0:
         raise ZooError(
             f"{path.name} ends the process that tries it (status {process.returncode}): it crashes"
-            f" onnxruntime or needs more than {MEMORY_LIMIT_BYTES:,} bytes. {printable(complaint[-200:])}"
+            f" onnxruntime or needs more than {MEMORY_LIMIT_BYTES:,} bytes. {printable(stderr[-200:])}"
         )
-    return said.decode().strip()
+    return stdout.decode().strip()
 
 
 def main(path: Path) -> int:
-    _limit()
+    """Verify a file within the limits; print its sha256, or the reason of the refusal."""
+    _limit_process()
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
@@ -69,7 +74,7 @@ def main(path: Path) -> int:
     return 0
 
 
-def _limit() -> None:
+def _limit_process() -> None:
     if sys.platform == "win32":
         return
     import resource
@@ -77,7 +82,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(10)
-    # Where memory is short, the system ends this process and not the one that serves.
+    # When memory is short, the kernel kills this process before the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

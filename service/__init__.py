@@ -1,4 +1,4 @@
-"""How a model answers over HTTP. Imports models, bentoml and onnxruntime; never torch."""
+"""How a model answers over HTTP. Imports models, bentoml and onnxruntime, never torch."""
 
 import os
 

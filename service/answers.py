@@ -1,6 +1,6 @@
-"""What clients get: answers as values, made from one row of a model's outputs."""
+"""The bodies of responses, made from one row of a model's outputs."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ class _Value(BaseModel):
 
 
 class _Source(_Value):
-    """Who answered, and to which request."""
+    """Which model answered, and to which request."""
 
     model: str
     version: str
@@ -81,29 +81,61 @@ class PriceAnswers(BatchAnswer[PriceFacts]):
     """What the car on each of many pictures costs."""
 
 
-def class_facts(card: ClassifierCard, row: Outputs) -> ClassFacts:
-    """row: the model's outputs for one picture."""
-    # In Python: NumPy's argmax gives up the interpreter's lock, and with busy decoding threads it takes
-    # 30 us to get it back.
-    exact = row["probabilities"].tolist()
+class ServedModel(BaseModel):
+    """One model: every fact of its card but the golden pictures, and how it is served."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: str
+    task: Literal["classification", "regression"]
+    sha256: str
+    default: bool
+    device: Literal["cpu", "cuda"]
+    reason: str
+    """Why it does not run on a GPU, where one was asked for."""
+    drift: dict[str, Any]
+
+
+class ModelList(BaseModel):
+    """The models that are served."""
+
+    models: list[ServedModel]
+
+
+def class_facts(card: ClassifierCard, outputs: Outputs) -> ClassFacts:
+    """The class of one picture.
+
+    Args:
+        card: Of the model.
+        outputs: `probabilities` float32 (K,), `familiarity` float32 ().
+    """
+    # In Python: NumPy's argmax releases the interpreter's lock, and with busy decoding threads it takes 30 us
+    # to get it back.
+    exact = outputs["probabilities"].tolist()
     best = exact.index(max(exact))
     probabilities = [round(probability, 6) for probability in exact]
     return ClassFacts(
         label=card.labels[best],
         probability=probabilities[best],
         probabilities=dict(zip(card.labels, probabilities, strict=True)),
-        familiar=bool(row["familiarity"] >= card.familiarity_threshold),
+        familiar=bool(outputs["familiarity"] >= card.familiarity_threshold),
     )
 
 
-def price_facts(card: RegressorCard, row: Outputs) -> PriceFacts:
-    """row: the model's outputs for one picture. Prices are rounded to whole units."""
+def price_facts(card: RegressorCard, outputs: Outputs) -> PriceFacts:
+    """The price on one picture, in whole units of the card's currency.
+
+    Args:
+        card: Of the model.
+        outputs: `value`, `low`, `high` and `familiarity`, each float32 ().
+    """
     return PriceFacts(
-        price=round(float(row["value"])),
-        low=round(float(row["low"])),
-        high=round(float(row["high"])),
+        price=round(float(outputs["value"])),
+        low=round(float(outputs["low"])),
+        high=round(float(outputs["high"])),
         coverage=card.coverage,
         currency=card.unit,
         basis=card.basis,
-        familiar=bool(row["familiarity"] >= card.familiarity_threshold),
+        familiar=bool(outputs["familiarity"] >= card.familiarity_threshold),
     )

@@ -1,28 +1,33 @@
-"""Every setting of the service, read once from the environment (prefix GLIMPSE_)."""
+"""Every setting of the service, read once in each process from the environment (prefix GLIMPSE_)."""
 
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.image.decode import FORMATS, MAX_PIXELS, Format
 from models.model import ZOO
 
+
+class SettingsError(Exception):
+    """A variable of the environment that cannot be used; the message names it."""
+
+
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-def _listed(text: object) -> object:
+def _split(text: object) -> object:
     return [one.strip() for one in text.split(",") if one.strip()] if isinstance(text, str) else text
 
 
-Listed = (NoDecode, BeforeValidator(_listed))
-"""Separated by commas, not as JSON."""
+CommaSeparated = (NoDecode, BeforeValidator(_split))
+"""Not JSON, which pydantic-settings expects of lists."""
 
-Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *Listed]
-Formats = Annotated[tuple[Format, ...], Field(min_length=1), *Listed]
+Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *CommaSeparated]
+Formats = Annotated[tuple[Format, ...], Field(min_length=1), *CommaSeparated]
 
 
 class Settings(BaseSettings):
@@ -37,48 +42,48 @@ class Settings(BaseSettings):
     """A folder of .onnx files with cards; all of them are served."""
 
     watch_models: bool = True
-    """Looks into models_dir once a second: a new file is verified and takes the place of the old one, a file
-    that is gone is unloaded."""
+    """Scan models_dir once a second: a new file is verified and replaces the old one, a file that is gone is
+    unloaded."""
 
     model_control: bool = False
-    """Whether POST /v2/repository/models/NAME/load and /unload are answered."""
+    """Answer POST /v2/repository/models/NAME/load and /unload."""
 
     default_classifier: str = "digits-cnn"
     default_regressor: str = "cars-transfer"
-    """Who answers where a request names no model; the first of the kind if there is no such file."""
+    """The model where a request names none; the first of its kind if there is no such file."""
 
     max_upload_bytes: Positive = 32 * 2**20
     """Of one picture, and of the body of a request with one."""
 
     max_batch_bytes: Positive = 256 * 2**20
-    """Of the body of a request with many."""
+    """Of the body of a request with many pictures."""
 
     max_held_bytes: Positive = 512 * 2**20
-    """Of all bodies that are arriving or being answered; what is too much is answered 503."""
+    """Of all bodies that arrive or are in work; a request beyond it gets 503."""
 
     max_connections: Positive = 10_000
-    """Open at once, as far as the system's limit of open files allows; more are answered 503 and closed. Far
-    more than can be answered at once: refusing a request costs less than a connection does."""
+    """Open at once, as far as the system's limit of open files allows; a connection beyond it gets 503 and is
+    closed. Far more than requests in work: refusing a request costs less than refusing a connection."""
 
     head_seconds: Seconds = 10
     body_seconds: Seconds = 60
-    """How long a client may keep us waiting for a head, and for a body, until it is answered 408."""
+    """How long a head, and a body, may take to arrive; then the client gets 408."""
 
     drain_seconds: Annotated[float, Field(ge=0)] = 1
     """From SIGTERM until connections are refused: the time for load balancers to see that /readyz is 503."""
 
     api_keys: Keys = ()
-    """Separated by commas, each of 16 characters at least. Any of them opens everything but the page and the
-    probes, which are open to all; none set: all is."""
+    """Separated by commas, each of 16 characters at least. Any of them opens everything; the page and the
+    probes need none. Without keys everything is open."""
 
     rate_limit: Annotated[float, Field(ge=0)] = 0
-    """Pictures per second of one client, ten seconds' worth at once; more are answered 429. 0: any."""
+    """Pictures per second of one client, ten seconds' worth at once; above it a client gets 429. 0: any."""
 
     trusted_proxies: str = ""
     """Addresses, separated by commas, whose X-Forwarded-For is believed when clients are counted."""
 
     max_pixels: Positive = MAX_PIXELS
-    """Of one picture, known from its header before it is decoded."""
+    """Of one picture, read from its header before it is decoded."""
 
     formats: Formats = FORMATS
     """Of pictures that are opened, separated by commas: all of these, or fewer."""
@@ -87,18 +92,18 @@ class Settings(BaseSettings):
     """Pictures in one run of a model."""
 
     queue_limit: Positive = 512
-    """Pictures that may be under way to one model; more are answered 503 with Retry-After."""
+    """Pictures in flight to one model; beyond it a request gets 503 with Retry-After."""
 
     deadline_ms: Positive = 10_000
-    """Who cannot be answered within this is refused, 503 with Retry-After; a picture that has waited this
-    long all the same is answered 504 and not computed any more."""
+    """Of one picture. A miss that can be predicted gets 503 with Retry-After; a picture that has waited this
+    long all the same gets 504 and is not computed any more."""
 
     batch_seconds: Seconds = 30
-    """How long one run of a model may take; then its pictures are answered 504."""
+    """How long one run of a model may take; then its pictures get 504."""
 
     decoders: Positive = min(os.cpu_count() or 1, 4)
-    """Threads that decode pictures and apply views; small pictures take one less. As a view is half Python,
-    more threads than a few only take its lock from each other: more workers help then."""
+    """Threads that decode pictures and apply views; small pictures take one less. A view is half Python, so
+    more threads than a few only compete for its lock: more workers help then."""
 
     workers: Positive = 1
     """Processes that answer on the one port, each with its own copy of the models."""
@@ -110,11 +115,11 @@ class Settings(BaseSettings):
     """One log line for each request, with its id, status and milliseconds."""
 
     prediction_log: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
-    """A folder for one JSON line per answered picture, and what POST /feedback says; none is written where
-    this is not set. Kept in it is what was answered, no picture."""
+    """A folder for one JSON line per answered picture, and what POST /feedback says; unset, none is written.
+    Pictures are not kept in it."""
 
     prediction_log_bytes: Positive = 64 * 2**20
-    """Size at which a file of the prediction log is full, and the next one begun."""
+    """Size at which a file of the prediction log is full, and the next one begins."""
 
     prediction_log_files: Positive = 5
     """Full files that each worker keeps; older ones are deleted."""
@@ -123,11 +128,24 @@ class Settings(BaseSettings):
     """Keep the uploads too, beside the prediction log."""
 
     log_pictures_bytes: Positive = 2**30
-    """Of all uploads that are kept; no more are, beyond it."""
+    """Of all uploads that are kept; beyond it no more are."""
 
     @field_validator("log_pictures")
     @classmethod
-    def _needs_a_log(cls, value: bool, info: ValidationInfo) -> bool:
+    def _needs_prediction_log(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("prediction_log") is None:
             raise ValueError("pictures are kept beside the prediction log; set GLIMPSE_PREDICTION_LOG too")
         return value
+
+
+def read_settings() -> Settings:
+    """The settings of this process, from its environment.
+
+    Raises:
+        SettingsError: A variable is wrong; the message says which, and what is wrong with it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"GLIMPSE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n       ".join(wrong)) from None

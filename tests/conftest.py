@@ -1,43 +1,49 @@
-"""What the tests share: a zoo trained from scratch on the way, real servers, and pictures."""
+"""Fixtures of all tests: a zoo trained from scratch, real servers, and pictures."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from loadtests.server import REPO, serving
+from models.image.views import DigitView
 from models.model import ZOO
 from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
-from training.data import sources
 from training.data.synthetic.cars import DrawnCar, draw
-from training.export.export import export
-from training.fitting.fit import fit
-from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Where MNIST is fetched to, once per clone."""
+    """The folder that MNIST is fetched to, once per clone."""
     return REPO / "data"
 
 
 @pytest.fixture(scope="session")
-def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A small digit classifier and a small price network, trained from scratch in half a minute."""
-    zoo = tmp_path_factory.mktemp("zoo")
-    digits = replace(
-        RECIPES["digits-cnn"], epochs=2, batch_size=64, floors={"accuracy": 0.9}, patience=2, pages=0
-    )
-    mnist = sources.load("mnist", digits.view, data).limited(6000)
-    export(digits, fit(digits, mnist), mnist, zoo, data)
-    cars = replace(RECIPES["drawn-cars"], epochs=8)
-    drawings = sources.load("drawn-cars", cars.view)
-    export(cars, fit(cars, drawings), drawings, zoo, data)
+def mnist(data: Path) -> Any:
+    """The first 6,000 training digits, and 600 each in the other parts."""
+    from training.data import sources  # here: few tests need what comes with training
+
+    return sources.load("mnist", DigitView(), data).limited(6000)
+
+
+@pytest.fixture(scope="session")
+def trained_zoo(tmp_path_factory: pytest.TempPathFactory, data: Path, worker_id: str) -> Path:
+    """A small digit classifier and a small price network, trained from scratch, once for all processes."""
+    base = tmp_path_factory.getbasetemp()
+    zoo = (base if worker_id == "master" else base.parent) / "trained_zoo"
+    with FileLock(zoo.with_suffix(".lock")):
+        if not zoo.exists():
+            # In a process of its own: torch takes seconds and half a gigabyte, which few tests need.
+            command = [sys.executable, "-m", "tests.support.models.trained", str(zoo), str(data)]
+            subprocess.run(command, cwd=REPO, check=True)
     return zoo
 
 

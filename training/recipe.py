@@ -1,4 +1,4 @@
-"""A Recipe: all that decides how one model is learned, as one frozen value."""
+"""A Recipe: how one model is trained, as one frozen value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,19 +12,33 @@ from training.networks.architectures import Network
 
 @dataclass(frozen=True)
 class Recipe:
-    """name: the served name, the same in URL, file, metric label and load test.
+    """Data, network and training of one model, and the metrics it must reach.
 
-    data: a data set of training/data/sources.py. view: how pictures become pixels; goes into the card.
-    augment: float32 (N, C, H, W) in [0, 1] -> the same shape and range.
-    learning_rate: the peak of a one-cycle schedule. patience: epochs without a better validation
-    loss before training stops. pages: how many digits on photographed pages are made from the
-    training pictures and learned from too (training/data/synthetic/pages.py). frozen_body: the first
-    module of the network's body describes pictures and is not trained (training/fitting/transfer.py).
-    half_weights: the file stores them as float16. hints: facts about the pictures (Examples.facts) that
-    the network learns to tell as well, with the weight of their loss: predicting more about a car improves
-    its price. finish: fields that change for a second, shorter training of the same network. floors:
-    metrics of the exported file on the test split below which (above which, for errors) no file is
-    kept.
+    Attributes:
+        name: The served name, the same in URL, file, metric label and load test.
+        summary: One sentence for the card.
+        task: Which kind of card and metrics the model has.
+        data: A data set of training/data/sources.py.
+        view: How pictures become pixels; goes into the card.
+        network: Makes the untrained network.
+        augment: float32 (N, C, H, W) in [0, 1] -> the same shape and range.
+        epochs: Passes over the training pictures, at most.
+        batch_size: Pictures.
+        learning_rate: The peak of a one-cycle schedule.
+        labels: Names of the classes, in the order of the network's outputs; empty for a regressor.
+        weight_decay: Of AdamW.
+        label_smoothing: Of the cross entropy, 0 to 1.
+        patience: Epochs without a better validation loss before training stops.
+        pages: Digits on photographed pages that are added to the training pictures
+            (training/data/synthetic/pages.py).
+        seed: Of weights, batches, augmentation and pages.
+        frozen_body: The first module of the network's body is not trained (training/fitting/transfer.py).
+        half_weights: The file stores large weights as float16.
+        hints: Facts about the pictures (Examples.facts) that the network learns to predict as well, with
+            the weight of their loss: predicting more about a car improves its price.
+        finish: Fields that change for a second, shorter training of the same network.
+        floors: Metrics of the exported file on the test split; an accuracy below its floor, or an error
+            above it, leaves no file.
     """
 
     name: str

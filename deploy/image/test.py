@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 HERE = Path(__file__).parent
 NAME = f"glimpse-test-{os.getpid()}"
 """Of the image and of the container."""
-READY_WITHIN = 120.0
+READY_WITHIN_S = 120.0
 
 # What a careful operator allows: nothing to write but /tmp, no capability, few files and processes.
 LOCKED = (
@@ -36,6 +36,7 @@ LOCKED = (
 
 
 def main() -> None:
+    """Build, run, ask, look inside, clean up."""
     # A run that is stopped with `kill` shall leave no container behind either.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     engine = find_engine()
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 def find_engine() -> str:
+    """The container engine that answers: docker or podman."""
     for engine in ("docker", "podman"):
         if shutil.which(engine) and works(engine, "info"):
             return engine
@@ -58,6 +60,7 @@ def find_engine() -> str:
 
 @contextmanager
 def built_image(engine: str) -> Iterator[None]:
+    """An image NAME for the length of the block."""
     # Without layers podman leaves nothing behind; docker has a build cache that it clears itself.
     environment = {**os.environ, "ENGINE": engine, "IMAGE": NAME, "BUILDAH_LAYERS": "false"}
     usual_base = re.search(r"^ARG BASE=(.+)$", (HERE / "Dockerfile").read_text(), re.MULTILINE)
@@ -94,7 +97,8 @@ def running(engine: str) -> Iterator[str]:
 
 
 def wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + READY_WITHIN
+    """Raise AssertionError where the service is not ready within READY_WITHIN_S."""
+    deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
@@ -102,10 +106,11 @@ def wait_until_ready(url: str) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise AssertionError(f"not ready after {READY_WITHIN:.0f} s")
+    raise AssertionError(f"not ready after {READY_WITHIN_S:.0f} s")
 
 
 def check_answers(url: str) -> None:
+    """A drawn digit is classified, a drawn car is priced."""
     answer = post(f"{url}/classify", drawn_digit())
     assert answer["label"] in answer["probabilities"]
     assert abs(sum(answer["probabilities"].values()) - 1) < 1e-3
@@ -114,6 +119,7 @@ def check_answers(url: str) -> None:
 
 
 def post(url: str, image: Image.Image) -> dict[str, Any]:
+    """The JSON that answers a picture."""
     png = io.BytesIO()
     image.save(png, "PNG")
     response = httpx.post(url, files={"image": ("picture.png", png.getvalue())}, timeout=30)
@@ -143,6 +149,7 @@ def drawn_car() -> Image.Image:
 
 
 def check_inside(engine: str) -> None:
+    """The container is locked down, and has what it needs and nothing else."""
     inside = (engine, "exec", NAME)
     assert int(output(*inside, "id", "-u")) != 0, "it runs as root"
     assert works(*inside, "python3", "-c", "import onnxruntime")
@@ -155,14 +162,17 @@ def check_inside(engine: str) -> None:
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    """Run a command. Raises where it fails."""
     subprocess.run(command, check=True, env=env)
 
 
 def output(*command: str) -> str:
+    """What a command prints. Raises where it fails."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def works(*command: str) -> bool:
+    """Whether a command succeeds."""
     return subprocess.run(command, capture_output=True).returncode == 0
 
 

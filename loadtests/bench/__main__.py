@@ -1,8 +1,8 @@
-"""`python -m loadtests.bench`: every server in turn, round after round; then docs/benchmarks.md.
+"""`python -m loadtests.bench`: every server in turn, round after round.
 
-Needs wrk, and h2load for the row overload (`apt-get install wrk nghttp2-client`). The environments of the
-other servers are installed on first use. With --only or --rows the tables are only printed, unless --report
-names a file.
+Writes docs/benchmarks.md. Needs wrk, and h2load for the row overload (`apt-get install wrk nghttp2-client`).
+The environments of the other servers are installed on first use. With --only or --rows the tables are only
+printed, unless --report names a file.
 """
 
 import argparse
@@ -31,7 +31,7 @@ REPORT = REPO / "docs" / "benchmarks.md"
 
 
 def main() -> int:
-    """Measure, print the report and write it where it is complete; the exit code is 1 after errors."""
+    """Measure, print the report, write it if it is complete; exit code 1 on errors."""
     options = _options()
     plan = Plan(
         options.rounds, options.only, options.rows, options.model, options.overload, options.seconds,
@@ -61,7 +61,7 @@ def main() -> int:
 def _measured(
     plan: Plan, facts: dict[str, str], raw: Path, console: Console
 ) -> tuple[list[Sample], list[str]]:
-    """All samples and all errors; the samples are written to raw after each, for runs cut short."""
+    """All samples and errors; raw is written after each, for runs cut short."""
     samples: list[Sample] = []
     errors: list[str] = []
     logs = REPO / "runs" / "bench"
@@ -114,7 +114,7 @@ def _command() -> str:
 
 
 def _deadline_ms() -> float:
-    """GLIMPSE_DEADLINE_MS or its default, as only the service's own environment can read it."""
+    """GLIMPSE_DEADLINE_MS or its default; only the serving environment can read it."""
     source = "from service.settings import Settings; print(Settings().deadline_ms)"
     return float(output([SERVING / "python", "-c", source]))
 

@@ -1,7 +1,8 @@
-"""`.venv/bin/python -m loadtests.bench.baseline MODEL FILE...`: decode, view and session without a server.
+"""`.venv/bin/python -m loadtests.bench.baseline MODEL FILE...`: no server around.
 
-Runs in the serving environment and prints JSON: the time of one picture, and the pictures per second of one
-thread that decodes them all and runs the session on all of them in one batch.
+Measures decode, view and session. Runs in the serving environment and prints JSON: the time of one picture,
+and the pictures per second of one thread that decodes them all and runs the session on all of them in one
+batch.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, called and known to be ready."""
+"""The servers that are compared: how each is started and called."""
 
 import os
 import subprocess
@@ -25,12 +25,14 @@ READY_POLL_INTERVAL_S = 0.01
 
 
 class ContenderError(Exception):
-    """A server that does not install, start or respond correctly; the message names it and the problem."""
+    """A server that does not install, start or respond correctly."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One of the servers, with {model} in command and environment for the classifier that it serves.
+    """One of the servers.
+
+    In command and environment, {model} stands for the classifier that it serves.
 
     Attributes:
         name: On the command line and in the samples.

@@ -51,7 +51,7 @@ def memory(mark: str) -> Memory:
 
 
 def end(mark: str, timeout_s: float = TERMINATE_TIMEOUT_S) -> None:
-    """Terminate the processes that carry the mark; kill those that remain or were started meanwhile."""
+    """Terminate the processes that carry the mark; kill those that remain."""
     for signal in (psutil.Process.terminate, psutil.Process.kill):
         processes = marked(mark)
         for process in processes:

@@ -1,6 +1,6 @@
-"""The rows of the report: each loads a running server and yields scenarios with their figures.
+"""The rows of the report: loads on a running server and their figures.
 
-The servers that a row applies to stand in ROWS. Figures are named with their unit.
+ROWS lists the servers that each applies to. Figures are named with their unit.
 """
 
 import json
@@ -98,7 +98,7 @@ def prices(contender: Contender, server: RunningServer, load: Load) -> Measureme
 
 
 def batch(contender: Contender, server: RunningServer, load: Load) -> Measurements:
-    """64 digits per request, one request at a time, and the same work without a server."""
+    """64 digits per request, one at a time, and the same work without a server."""
     uploads = [load.digits[index % len(load.digits)] for index in range(BATCH_SIZE)]
     body = payloads.batch_form(uploads)
     result = closed_loop(f"{server.url}/classify/batch", [body], 1, load.seconds, load.scratch)
@@ -119,7 +119,7 @@ def idle(contender: Contender, server: RunningServer, load: Load) -> Measurement
 
 
 def overload(contender: Contender, server: RunningServer, load: Load) -> Measurements:
-    """Digits at twice the capacity, which is the throughput at 64 connections just before."""
+    """Digits at twice the capacity: the throughput at 64 connections just before."""
     body = contender.encode(load.digits[0])  # h2load sends only one body
     url = server.url + contender.path
     capacity = closed_loop(url, [body], 64, load.seconds, load.scratch).requests_per_s

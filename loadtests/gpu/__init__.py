@@ -1,1 +1,1 @@
-"""Everything that needs a GPU, checked in one command: `make gpu-check`, runs/gpu_check.md."""
+"""The GPU check: `make gpu-check`, runs/gpu_check.md."""

@@ -1,4 +1,4 @@
-"""`python -m loadtests.gpu`: everything that needs a GPU, in one command, into one report.
+"""`python -m loadtests.gpu`: everything that needs a GPU, in one report.
 
 For every model: the provider really in use, outputs equal to the CPU's, pictures/s beside a bare session.
 For the service: requests/s over HTTP. For training: the time of digits-cnn. Without a GPU the same on the
@@ -71,7 +71,7 @@ def _parts(options: argparse.Namespace) -> Iterator[list[Check]]:
 
 
 def run_part(subject: str, name: str, part: Callable[[], list[Check]]) -> list[Check]:
-    """The checks of one part; where it cannot run or breaks, one check that gives the reason."""
+    """The checks of one part, or one check with the reason why it did not run."""
     try:
         return part()
     except UnavailableError as error:

@@ -1,6 +1,6 @@
-"""The parts of a GPU check, each in a process of its own and in its own environment.
+"""The parts of a GPU check, each in a process and an environment of its own.
 
-A part that crashes therefore leaves the others alone.
+A crash of one therefore does not affect the others.
 """
 
 import json
@@ -94,7 +94,7 @@ def check_provider(model: str, device: str, probed: dict[str, Any]) -> Check:
 
 
 def check_http(device: str, seconds: float, users: int, folder: Path) -> list[Check]:
-    """Load the service steadily for so many seconds; locust's report is written to folder.
+    """Load the service steadily; locust's report is written to folder.
 
     Raises:
         UnavailableError: The serving or the development environment is incomplete.

@@ -1,7 +1,8 @@
-"""`.venv/bin/python -m loadtests.gpu.engine_probe MODEL`: one model in the service's session.
+"""`.venv/bin/python -m loadtests.gpu.engine_probe MODEL`: one session, probed.
 
-Compares it with a bare onnxruntime session on the same file and device. Runs in the serving environment and
-prints JSON. It is the only module here that imports the service: no HTTP call times its sessions.
+Compares the service's session of a model with a bare onnxruntime session on the same file and device. Runs
+in the serving environment and prints JSON. It is the only module here that imports the service: no HTTP call
+times its sessions.
 """
 
 import argparse
@@ -100,7 +101,9 @@ def _speeds(
     golden: Pixels,
     seconds: float,
 ) -> list[dict[str, float]]:
-    """Pictures/s of both sessions at each batch size, until one batch takes longer than a measurement.
+    """Pictures/s of both sessions at each batch size.
+
+    Ends at the first size of which one batch takes longer than a measurement.
 
     Args:
         service: The session of the service.

@@ -1,4 +1,4 @@
-"""`python -m loadtests.hostile`: hostile requests at a server, as fast as they can be sent.
+"""`python -m loadtests.hostile`: hostile requests, as fast as possible.
 
 Ends with 0 where each got a status that it may have, no 5xx but 503 among them, and the server's memory
 is within 100 MB of what it was when warm.
@@ -56,7 +56,7 @@ class MemorySampler:
 
 
 def mix(seed: int = 7) -> list[HostileRequest]:
-    """Malformed requests and hostile files, in forms and raw, shuffled the same way each time."""
+    """Malformed requests and hostile files, always shuffled the same way."""
     png = pictures.digits()[0].content
     requests = all_requests(png)
     damaged = {f"cut-{tenths}": png[: len(png) * tenths // 10] for tenths in range(1, 10)}
@@ -142,7 +142,7 @@ def verdict(counts: Mapping[str, int], memory: Mapping[str, float]) -> bool:
 
 
 def main() -> int:
-    """Attack a server of its own and print a table; the exit code is 0 where it passes."""
+    """Attack a new server and print a table; the exit code is 0 where it passes."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.hostile", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--warming", type=int, default=2_000, help="requests before memory is measured")

@@ -1,4 +1,4 @@
-"""Files made to harm their reader: small ones that become large when opened, or endless ones.
+"""Files made to harm their reader: large once opened, or endless.
 
 They are written byte by byte, because no library saves such files. Layouts: PNG (W3C), GIF89a, TIFF 6.0,
 JPEG (ITU T.81), RIFF WebP container, BMP (BITMAPINFOHEADER), ISO base media (HEIF, AVIF).
@@ -70,7 +70,7 @@ def tiff(entries: Mapping[int, tuple[str, Sequence[int]]], pixels: bytes = bytes
 
 
 def grey(width: int, height: int, compression: int = 1) -> dict[int, tuple[str, Sequence[int]]]:
-    """The entries of a grey TIFF in one strip; compression is 1 for none, 5 for LZW, 8 for deflate."""
+    """Entries of a grey TIFF in one strip; compression 1: none, 5: LZW, 8: deflate."""
     return {
         256: ("I", [width]), 257: ("I", [height]), 258: ("H", [8]), 259: ("H", [compression]),
         262: ("H", [1]), 273: ("I", [0]), 277: ("H", [1]), 278: ("I", [height]),
@@ -120,7 +120,7 @@ def gif(width: int, height: int, before: bytes = b"") -> bytes:
 
 
 def bmp(width: int, height: int) -> bytes:
-    """A small BMP with another size in its header; a negative height stands for top-down rows."""
+    """A small BMP with another size in its header; a negative height is top-down."""
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 2835, 2835, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54 + 192, 0, 0, 54) + header + bytes(192)
 
@@ -134,7 +134,7 @@ def with_ispe(data: bytes, width: int, height: int) -> bytes:
 
 
 def too_many_pixels(side: int = 60_000) -> dict[str, bytes]:
-    """Files of every format with side x side pixels in the header; for HEIF and AVIF see the tests."""
+    """Files with side x side pixels in the header; for HEIF and AVIF see the tests."""
     return {
         "png": png(side, side), "tiff": tiff(grey(side, side)), "tiff-deflate": tiff(grey(side, side, 8)),
         "jpeg": jpeg(side, side), "gif": gif(side, side), "bmp": bmp(side, side),
@@ -144,7 +144,7 @@ def too_many_pixels(side: int = 60_000) -> dict[str, bytes]:
 
 
 def too_many_blocks(size: int) -> dict[str, bytes]:
-    """Files of about `size` bytes, made of tiny blocks that each become an object in a reader."""
+    """Files of about `size` bytes of tiny blocks, each an object to a reader."""
     tile = {**grey(TINY_PX, TINY_PX, 8), 322: ("I", [20_000]), 323: ("I", [20_000]), 324: ("I", [0])}
     tile[325] = ("I", [200_000])
     del tile[273], tile[278], tile[279]

@@ -1,4 +1,7 @@
-"""Raw bytes to a socket and the HTTP responses to them: no HTTP client sends malformed requests."""
+"""Raw bytes to a socket and the HTTP responses to them.
+
+No HTTP client sends malformed requests.
+"""
 
 import asyncio
 import contextlib

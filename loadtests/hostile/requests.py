@@ -1,4 +1,4 @@
-"""Malformed and odd requests, each with the statuses that are a correct response to it."""
+"""Malformed and odd requests, each with the statuses of a correct response."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ def forms(png: bytes) -> Iterator[HostileRequest]:
 
 
 def framing(png: bytes) -> Iterator[HostileRequest]:
-    """Bodies of a false or doubled length, as request smuggling uses them (RFC 9112, 6.3 and 11.2)."""
+    """Bodies of a false or doubled length: request smuggling (RFC 9112, 6.3, 11.2)."""
     kind = b"image/png"
     chunked = b"Transfer-Encoding: chunked"
     whole = b"%x\r\n%s\r\n0\r\n\r\n" % (len(png), png)

@@ -1,4 +1,4 @@
-"""Stock BentoML: its own reading of requests and its own adaptive batching (`batchable=True`).
+"""Stock BentoML: its own request parsing and batching (`batchable=True`).
 
 The picture is a Path, as in BentoML's documentation of image services; PIL.Image took 0.1 ms more of CPU
 time per digit, decoding a batch in two threads 0.5 ms more. uvloop and httptools are installed: it uses them.

@@ -1,8 +1,9 @@
-"""LitServe: one API process, one inference worker, which decodes, batches and runs the session.
+"""LitServe: one API process, one inference worker with batching.
 
-Batches of up to 64 that wait 1 ms: without a wait (its default) the worker spins on the queue, which cost a
-digit 3.3 instead of 2.4 ms of CPU time at 16 connections on two busy cores; 2 and 5 ms gained nothing.
-Its documentation recommends `fast_queue`; 0.2.19 accepts the argument and keeps the other queue.
+The worker decodes, batches and runs the session. Batches of up to 64 that wait 1 ms: without a wait (its
+default) the worker spins on the queue, which cost a digit 3.3 instead of 2.4 ms of CPU time at 16
+connections on two busy cores; 2 and 5 ms gained nothing. Its documentation recommends `fast_queue`; 0.2.19
+accepts the argument and keeps the other queue.
 """
 
 from collections.abc import Sequence

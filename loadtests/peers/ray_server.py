@@ -1,9 +1,10 @@
-"""Ray Serve: one replica reads the form, decodes and runs the session in batches (`@serve.batch`).
+"""Ray Serve: one replica with batching (`@serve.batch`).
 
-Its documented high-throughput mode: HAProxy, which comes with ray[serve], forwards requests straight to the
-replica. Without it every request passes through two more Python processes: 260 instead of 550 digits/s on two
-busy cores. Batches of up to 64 that wait 1 ms (0 and 5 ms: no difference). Decoding in threads beside the
-replica's event loop took 2.9 instead of 2.1 ms of CPU time per digit.
+The replica reads the form, decodes and runs the session. Its documented high-throughput mode: HAProxy, which
+comes with ray[serve], forwards requests straight to the replica. Without it every request passes through two
+more Python processes: 260 instead of 550 digits/s on two busy cores. Batches of up to 64 that wait 1 ms (0
+and 5 ms: no difference). Decoding in threads beside the replica's event loop took 2.9 instead of 2.1 ms of
+CPU time per digit.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The work of every peer: the same file, the same view, the same fields in the response.
+"""The work of every peer: the same file, view and fields of the response.
 
 It runs in the environments of the peers, which have the imports of models/ and their own framework.
 """
@@ -62,7 +62,7 @@ class Classifier:
         return view(open_picture(data, view.shorter_side))
 
     def predict(self, batch: Sequence[Pixels]) -> list[dict[str, Any]]:
-        """Label, probability and probabilities of each picture in order, from one run of the session."""
+        """Label and probabilities of each picture, from one run of the session."""
         rows = self._model(np.stack(batch))["probabilities"]
         return [self._prediction(row) for row in rows.tolist()]
 

@@ -1,1 +1,1 @@
-"""Locust users on the service: how many there are, what they measure and the report on it."""
+"""Locust users on the service: their number, statistics and report."""

@@ -59,7 +59,7 @@ class StagedLoadShape(LoadTestShape):
         recorder.clear()
 
     def tick(self) -> tuple[int, float] | None:
-        """The wanted number of users and how many start or stop per second; None ends the run."""
+        """The number of users and how many start or stop per second; None at the end."""
         current = stage_at(self._stages, self.get_run_time())
         if current is None:
             return None
@@ -71,7 +71,7 @@ class StagedLoadShape(LoadTestShape):
 
 
 class PictureUploader(FastHttpUser):
-    """Uploads one picture after the other, nine digits to one car, and obeys Retry-After."""
+    """Uploads picture after picture, nine digits to one car; obeys Retry-After."""
 
     def wait_time(self) -> float:
         """Exponentially distributed seconds, so that users do not fall into step."""
@@ -121,9 +121,10 @@ def end_last_stage(**_: Any) -> None:
 
 @events.quitting.add_listener
 def set_exit_code(environment: Any, **_: Any) -> None:
-    """Write the statistics and set the exit code: 0 where no response was missing, wrong or late.
+    """Write the statistics and set the exit code.
 
-    Failures count while a stage settles, too; refusals and latency are judged by stage.
+    It is 0 where no response was missing, wrong or late. Failures count while a stage settles, too; refusals
+    and latency are judged by stage.
     """
     stages = recorder.end()
     if environment.parsed_options.measured:

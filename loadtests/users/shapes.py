@@ -61,7 +61,7 @@ def steady(users: int, seconds: float) -> Stages:
 
 
 def steps(users: int, seconds: float) -> Stages:
-    """1, 2, 3, 4, 6, 8, 12, ... up to at most `users`: two steps per doubling, equally long."""
+    """1, 2, 3, 4, 6, 8, 12, ... up to `users`: two steps per doubling, equally long."""
     counts = sorted(times << doublings for times in (1, 3) for doublings in range(users.bit_length()))
     fitting = [count for count in counts if count <= users]
     return tuple(Stage(count, seconds / len(fitting), overload=True) for count in fitting)

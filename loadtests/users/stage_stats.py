@@ -4,7 +4,7 @@ Latency is that of correct responses, in milliseconds, from sending the request 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,9 +84,10 @@ class StageStats:
 
 
 class Recorder:
-    """Collects the requests of the current stage and the statistics of those before it."""
+    """Collects requests by stage; each ended stage becomes statistics."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.clear()
 
     def clear(self) -> None:
@@ -99,17 +100,16 @@ class Recorder:
     def begin(self, stage: Stage) -> None:
         """End the current stage and start the next."""
         self.end()
-        self._stage, self._began_at, self._requests = stage, time.perf_counter(), []
+        self._stage, self._began_at, self._requests = stage, self._clock(), []
 
     def note(self, outcome: Outcome, latency_ms: float) -> None:
         """Count a request that ends now for the current stage."""
-        self._requests.append(Request(time.perf_counter() - self._began_at, outcome, latency_ms))
+        self._requests.append(Request(self._clock() - self._began_at, outcome, latency_ms))
 
     def end(self) -> tuple[StageStats, ...]:
-        """End the current stage, if there is one; returns the statistics of all stages in order."""
+        """End the current stage, if any; returns the statistics of all in order."""
         if self._stage is not None:
-            lasted_s = time.perf_counter() - self._began_at
-            self._ended.append(measure(self._stage, self._requests, lasted_s))
+            self._ended.append(measure(self._stage, self._requests, self._clock() - self._began_at))
         self._stage = None
         return tuple(self._ended)
 
@@ -127,7 +127,7 @@ def measure(stage: Stage, requests: Sequence[Request], lasted_s: float) -> Stage
 
 
 def _summary(latencies: Sequence[float]) -> list[float] | list[None]:
-    """Mean and quantiles 0.5, 0.95, 0.99; four times None where there are no latencies."""
+    """Mean and quantiles 0.5, 0.95, 0.99; four times None without latencies."""
     if not latencies:
         return [None] * 4
     return [float(np.mean(latencies)), *np.percentile(latencies, (50, 95, 99)).tolist()]

@@ -1,32 +1,34 @@
-"""Ruled and squared paper: straight thin lines from one edge of the picture to the other."""
+"""Ruled and squared paper: straight thin lines across the picture."""
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Grey = npt.NDArray[np.uint8]
-"""uint8 (height, width)."""
+from models.image.components import Mask
 
-DENSEST = 0.2
-"""Share of the picture that ruling covers at most; looking for lines in more than that is slow."""
+MAX_INK_FRACTION = 0.2
+"""Fraction of the picture that ruling covers at most; a Hough transform of more ink than that is slow."""
 
-STEEPEST = 0.25
-"""Slope of a line that still counts as ruling on a page held askew."""
+MAX_SLOPE = 0.25
+"""Of a line that still counts as ruling, on a page that is not straight."""
 
 
-def without_ruling(mask: Grey) -> Grey:
-    """Erase straight thin lines that cross the picture; strokes that cross them stay.
+def without_ruling(mask: Mask) -> Mask:
+    """Erase straight thin lines across the picture; keep strokes that cross them.
 
-    mask: uint8 (height, width), 1 for ink; the same shape is returned.
+    Args:
+        mask: uint8 (height, width), 1 for ink.
+
+    Returns:
+        The mask without ruling, of the same shape.
     """
-    if float(mask.mean()) > DENSEST:
+    if float(mask.mean()) > MAX_INK_FRACTION:
         return mask
-    lines = _lines_across(mask) | np.ascontiguousarray(_lines_across(mask.T).T)
+    lines = _horizontal_lines(mask) | np.ascontiguousarray(_horizontal_lines(mask.T).T)
     return mask & (1 - lines)
 
 
-def _lines_across(mask: Grey) -> Grey:
-    """1 where a nearly horizontal line runs from the left edge to the right one."""
+def _horizontal_lines(mask: Mask) -> Mask:
+    """1 on nearly horizontal lines from the left edge to the right one."""
     mask = np.ascontiguousarray(mask)
     width = mask.shape[1]
     lines = cv2.HoughLinesP(
@@ -35,9 +37,9 @@ def _lines_across(mask: Grey) -> Grey:
     band = np.zeros_like(mask)
     for x0, y0, x1, y1 in () if lines is None else lines.reshape(-1, 4):
         slope = (y1 - y0) / (x1 - x0) if x1 != x0 else np.inf
-        if abs(slope) < STEEPEST:
+        if abs(slope) < MAX_SLOPE:
             ends = (0, round(y0 - slope * x0)), (width, round(y0 + slope * (width - x0)))
             cv2.line(band, *ends, color=1, thickness=max(3, width // 100))
-    # Along a line, what is taller than the line is a stroke that crosses it.
+    # Within the band, what is taller than a line is a stroke that crosses it.
     strokes = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((max(5, width // 50), 1), np.uint8))
     return band & mask & (1 - strokes)

@@ -1,0 +1,1 @@
+"""Reading untrusted model files: size, scan, contract."""

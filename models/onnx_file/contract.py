@@ -1,4 +1,4 @@
-"""What a card promises of its graph, and whether the graph keeps it."""
+"""The contract between a card and its graph: inputs, outputs, golden pictures."""
 
 from collections.abc import Callable
 
@@ -8,27 +8,31 @@ import onnxruntime as ort
 
 from models.card import Card, ClassifierCard, Outputs
 from models.image.views import Pixels
-from models.onnx_file.scan import printable
+from models.onnx_file.printable import printable
 
 Floats = npt.NDArray[np.float32]
 
 SUM_TOLERANCE = 1e-3
-"""How far the probabilities of a picture may be from summing to 1."""
+"""Largest difference between 1 and the sum of a picture's probabilities."""
 
 
 class ContractViolation(Exception):
-    """What the graph does instead, as the rest of a sentence that begins with the file's name."""
+    """The graph differs from its card; the message continues the file's name."""
 
 
 def check_graph(card: Card, session: ort.InferenceSession) -> None:
-    """It takes any number of the view's pixels and returns the card's outputs. Raises ContractViolation."""
+    """Check that the graph takes the view's pixels and returns the card's outputs.
+
+    Raises:
+        ContractViolation: Names, types or shapes differ, or the batch size is fixed.
+    """
     inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
     expected = {"pixels": ("tensor(uint8)", list(card.view.shape))}
     if inputs != expected:
         raise ContractViolation(f"takes {printable(str(inputs))}, but its view makes {expected}")
-    count = session.get_inputs()[0].shape[0]
-    if isinstance(count, int):
-        raise ContractViolation(f"takes {count} pictures at a time; export it for any number of them")
+    batch_size = session.get_inputs()[0].shape[0]
+    if isinstance(batch_size, int):
+        raise ContractViolation(f"takes {batch_size} pictures at a time; export it for any number of them")
     outputs = {item.name: item.type for item in session.get_outputs()}
     if outputs != dict.fromkeys(card.outputs, "tensor(float)"):
         raise ContractViolation(
@@ -36,9 +40,19 @@ def check_graph(card: Card, session: ort.InferenceSession) -> None:
         )
 
 
-def check_outputs(card: Card, answer: Callable[[Pixels], Outputs]) -> None:
-    """It answers the golden pictures as on the day of its export, each as if it were alone, and what the
-    outputs mean holds. Raises ContractViolation."""
+def check_outputs(card: Card, run: Callable[[Pixels], Outputs]) -> None:
+    """Check the outputs for the golden pictures.
+
+    They equal those of the export, have the shapes and ranges that the card states, and do not depend on the
+    other pictures of the batch.
+
+    Args:
+        card: The card, with the golden pictures.
+        run: The graph: pixels, uint8 (N, H, W, C), to its outputs.
+
+    Raises:
+        ContractViolation: One of these does not hold, or the graph fails.
+    """
     golden = card.golden
     if golden.shape[1:] != card.view.shape:
         raise ContractViolation(
@@ -48,60 +62,59 @@ def check_outputs(card: Card, answer: Callable[[Pixels], Outputs]) -> None:
         pixels = golden.unpack()
     except ValueError as error:
         raise ContractViolation(f"has golden pictures that cannot be used: {error}") from error
-    together = _answered(answer, pixels)
-    _check_meaning(card, together, len(pixels))
-    for output, now in together.items():
-        if not _same(output, now, _stored(card, output), golden.tolerance):
+    batch = _run(run, pixels)
+    _check_ranges(card, batch, len(pixels))
+    for name, values in batch.items():
+        if not _is_close(name, values, _stored(card, name), golden.tolerance):
             raise ContractViolation(
-                f"answers its golden pictures differently from the day of its export ({output}); the file"
+                f"answers its golden pictures differently from the day of its export ({name}); the file"
                 " is damaged or the runtime is wrong. Export it again"
             )
-    for output, now in _answered(answer, pixels[-1:]).items():
-        if not _same(output, now, together[output][-1:], golden.tolerance):
+    for name, values in _run(run, pixels[-1:]).items():
+        if not _is_close(name, values, batch[name][-1:], golden.tolerance):
             raise ContractViolation(
-                f"answers a picture differently when others are beside it ({output}); strangers' pictures"
+                f"answers a picture differently when others are beside it ({name}); strangers' pictures"
                 " share a batch"
             )
 
 
-def _answered(answer: Callable[[Pixels], Outputs], pixels: Pixels) -> Outputs:
+def _run(run: Callable[[Pixels], Outputs], pixels: Pixels) -> Outputs:
     try:
-        return answer(pixels)
+        return run(pixels)
     # onnxruntime's exceptions share no public base class.
     except Exception as error:
         raise ContractViolation(f"fails on its golden pictures: {printable(str(error))}") from error
 
 
-def _check_meaning(card: Card, answers: Outputs, count: int) -> None:
-    for output, values in answers.items():
+def _check_ranges(card: Card, outputs: Outputs, count: int) -> None:
+    for name, values in outputs.items():
         per_picture = (len(card.labels),) if isinstance(card, ClassifierCard) else ()
-        shape = (count, *per_picture) if output == "probabilities" else (count,)
+        shape = (count, *per_picture) if name == "probabilities" else (count,)
         if values.shape != shape:
             raise ContractViolation(
-                f"returns {output} of shape {values.shape} for {count} pictures, but its card promises"
-                f" {shape}"
+                f"returns {name} of shape {values.shape} for {count} pictures, but its card promises {shape}"
             )
-    familiarity = answers["familiarity"]
+    familiarity = outputs["familiarity"]
     if not np.all((familiarity >= 0) & (familiarity <= 1)):
         raise ContractViolation("returns a familiarity that is not between 0 and 1")
     if isinstance(card, ClassifierCard):
-        rows = answers["probabilities"]
+        rows = outputs["probabilities"]
         if not np.all(rows >= 0) or not np.allclose(rows.sum(axis=1), 1, atol=SUM_TOLERANCE):
             raise ContractViolation("returns probabilities that do not sum to 1")
-    elif not np.all((answers["low"] <= answers["value"]) & (answers["value"] <= answers["high"])):
+    elif not np.all((outputs["low"] <= outputs["value"]) & (outputs["value"] <= outputs["high"])):
         raise ContractViolation("returns a value that is not between its own low and high")
 
 
-def _stored(card: Card, output: str) -> Floats:
+def _stored(card: Card, name: str) -> Floats:
     try:
-        return np.asarray(card.golden.answers.get(output, []), np.float32)
+        return np.asarray(card.golden.answers.get(name, []), np.float32)
     except ValueError:  # rows of different lengths
         return np.empty(0, np.float32)
 
 
-def _same(output: str, now: Floats, then: Floats, tolerance: float) -> bool:
-    """As Golden.tolerance has it. NaN is the same as nothing."""
-    floor = 0.0 if output in ("value", "low", "high") else 1.0
-    if now.shape != then.shape:
+def _is_close(name: str, values: Floats, expected: Floats, tolerance: float) -> bool:
+    """Comparison by Golden.tolerance; NaN is close to nothing."""
+    floor = 0.0 if name in ("value", "low", "high") else 1.0
+    if values.shape != expected.shape:
         return False
-    return bool(np.all(np.abs(now - then) <= tolerance * np.maximum(np.abs(then), floor)))
+    return bool(np.all(np.abs(values - expected) <= tolerance * np.maximum(np.abs(expected), floor)))

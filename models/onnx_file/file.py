@@ -1,4 +1,4 @@
-"""An .onnx file as it was at one moment: read whole, so that what was verified is what is opened."""
+"""An .onnx file read whole, so that the bytes verified are the bytes opened."""
 
 import hashlib
 import os
@@ -9,16 +9,21 @@ from pathlib import Path
 from models.onnx_file.scan import OnnxFileError, scan_metadata
 
 MAX_FILE_BYTES = 512 * 2**20
-"""While a file is verified it is in memory several times over. The largest model here has 20 MB."""
+"""Verification holds several copies in memory. The largest model here has 20 MB."""
 
-
-FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))
-"""Without waiting for somebody who writes into a pipe."""
+OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))
+"""O_NONBLOCK: opening a pipe does not wait for its writer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What tells a file from the one that had its name before."""
+    """The identity of a file's content: it differs when a file is changed or replaced.
+
+    Attributes:
+        mtime_ns: Time of the last modification, in nanoseconds since the epoch.
+        size: In bytes.
+        inode: Of the file system.
+    """
 
     mtime_ns: int
     size: int
@@ -26,12 +31,20 @@ class FileStamp:
 
     @staticmethod
     def of(status: os.stat_result) -> "FileStamp":
+        """The stamp in a file's status."""
         return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """metadata: the file's own texts by name, the card among them."""
+    """A file that passed the scan.
+
+    Attributes:
+        data: The whole file.
+        stamp: Of the file when it was read.
+        sha256: Of `data`, in hex.
+        metadata: The texts in the ONNX metadata by key, the card among them.
+    """
 
     path: Path
     data: bytes = field(repr=False)
@@ -41,14 +54,23 @@ class OnnxFile:
 
     @staticmethod
     def of(path: Path, data: bytes, stamp: FileStamp) -> "OnnxFile":
-        """Raises OnnxFileError where the bytes are not to be trusted."""
+        """Scan a file's bytes.
+
+        Raises:
+            OnnxFileError: The bytes are not to be trusted.
+        """
         return OnnxFile(path, data, stamp, hashlib.sha256(data).hexdigest(), scan_metadata(data))
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read a file and look through it. Raises OnnxFileError."""
+    """Read and scan a file.
+
+    Raises:
+        OnnxFileError: It cannot be read, is not a regular file, is too large, changes while it is read, or
+            its bytes are not to be trusted.
+    """
     try:
-        descriptor = os.open(path, FLAGS)
+        descriptor = os.open(path, OPEN_FLAGS)
         try:
             data, stamp = _read(descriptor)
         finally:

@@ -1,0 +1,1 @@
+"""The HTTP calls: the edge in front of them, their routes, headers and documentation."""

@@ -1,7 +1,7 @@
-"""/docs.json: BentoML's OpenAPI document of the calls, made true of what the edge answers.
+"""/docs.json: BentoML's OpenAPI document of the calls, corrected to what the edge answers.
 
-BentoML's own tells its version, promises bodies that nobody sends where something is wrong, and does not
-know the routes of the edge.
+BentoML's own tells its version, promises bodies that are never sent where something is wrong, and does not
+know the routes of the edge. All schemas are those of the pydantic models that make the bodies.
 """
 
 import json
@@ -10,133 +10,88 @@ from http import HTTPStatus
 from typing import Any
 
 import bentoml
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from models.prediction_record import REQUEST_ID
-from service.errors import PROBLEM_JSON, Problem
+from models.prediction_record import Truth
+from service.answers import ModelList
+from service.errors import Problem
+from service.http.problems import PROBLEM_JSON, ProblemBody
+from service.repository.watcher import IndexEntry
 
 JSON = "application/json"
 
+OPENAPI = "3.1.0"
+"""The first version whose schemas are JSON Schema, which is what pydantic writes."""
+
 VERSION = "1"
-"""Of the interface; what the server is made of is its operator's business."""
+"""Of the interface; the version of the server is its operator's business."""
 
-PROBLEM = "#/components/schemas/Problem"
+REFERENCE = "#/components/schemas/{model}"
 
-PROBLEM_SCHEMA = {
-    "type": "object",
-    "description": "What is wrong and what to do about it (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "request_id"],
-    "properties": {
-        "type": {"type": "string", "enum": ["about:blank"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-    },
-    "additionalProperties": False,
-}
+SCHEMAS: tuple[type[BaseModel], ...] = (ProblemBody, ModelList, IndexEntry, Truth)
+"""Bodies that the edge makes or reads itself."""
 
-MODELS_SCHEMA = {
-    "type": "object",
-    "required": ["models"],
-    "properties": {
-        "models": {
-            "type": "array",
-            "items": {"type": "object", "required": ["name", "version", "task", "default", "device"]},
-        }
-    },
-}
-
-INDEX_SCHEMA = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["name", "version", "state", "reason"],
-        "properties": {
-            "name": {"type": "string"},
-            "version": {"type": "string"},
-            "state": {"type": "string", "enum": ["READY", "LOADING", "UNAVAILABLE"]},
-            "reason": {"type": "string"},
-        },
-    },
-}
-
-FEEDBACK_SCHEMA = {
-    "type": "object",
-    "required": ["request_id", "truth"],
-    "properties": {
-        "request_id": {"type": "string", "pattern": REQUEST_ID},
-        "truth": {
-            "description": "The label, or the price.",
-            "oneOf": [
-                {"type": "string", "minLength": 1, "maxLength": 100},
-                {"type": "number", "minimum": 0, "exclusiveMinimum": True},
-            ],
-        },
-        "index": {"description": "Of a batch call.", "type": "integer", "minimum": 0, "maximum": 65535},
-    },
-    "additionalProperties": False,
-}
-
-GETS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
-    "/models": ("The cards of all models, and where each runs.", JSON, MODELS_SCHEMA),
-    "/metrics": ("Metrics for Prometheus.", "text/plain", {"type": "string"}),
-    "/livez": ("200 while the process runs.", "text/plain", {"type": "string"}),
-    "/readyz": ("200 when requests can be answered, 503 until then.", "text/plain", {"type": "string"}),
-    "/v2/repository/index": ("Every model, and why one is not served.", JSON, INDEX_SCHEMA),
-}
-
-NAME_IN_PATH = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+NOT_SENT = frozenset({
+    # BentoML's own errors and tasks, and its forms, which are not OpenAPI.
+    "InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse", "PictureForm", "PicturesForm",
+})  # fmt: skip
 
 
 def document(service: bentoml.Service[Any]) -> bytes:
-    """The OpenAPI 3.0 document of the service, as JSON."""
+    """The OpenAPI document of the service, as JSON."""
     spec = service.openapi_spec.asdict()
     calls = {path: item for path, item in spec["paths"].items() if "post" in item}
     for item in calls.values():
         _correct_operation(item["post"])
-    schemas = spec["components"]["schemas"]
+    answers = {name: schema for name, schema in spec["components"]["schemas"].items() if name not in NOT_SENT}
+    _, own = models_json_schema([(model, "serialization") for model in SCHEMAS], ref_template=REFERENCE)
     return json.dumps(
         {
-            "openapi": spec["openapi"],
+            "openapi": OPENAPI,
             "info": {"title": "Glimpse", "version": VERSION, "description": service.inner.__doc__},
             "servers": spec["servers"],
-            "paths": calls | {path: {"get": _get(*about)} for path, about in GETS.items()} | _other_posts(),
-            "components": {"schemas": {**_of_answers(schemas), "Problem": PROBLEM_SCHEMA}},
+            "paths": calls | _gets() | _posts(),
+            "components": {"schemas": answers | own["$defs"]},
         }
     ).encode()
 
 
-def _correct_operation(call: dict[str, Any]) -> None:
-    call["responses"] = {"200": call["responses"][200], **_problems()}
-    del call["tags"], call["x-bentoml-name"]
-    form = call["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
-    del form["model"]["default"]  # null, which is no string
+def _correct_operation(operation: dict[str, Any]) -> None:
+    operation["responses"] = {"200": operation["responses"][200], **_problems()}
+    del operation["tags"], operation["x-bentoml-name"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    del form["model"]["default"]  # null, which is not a string
     if "image" in form:
         bare = {"schema": {"type": "string", "format": "binary"}}
-        call["requestBody"]["content"] |= {"image/*": bare, "application/octet-stream": bare}
-    named = {"name": "model", "in": "query", "description": "As in the form", "schema": {"type": "string"}}
-    call["parameters"] = [named]
+        operation["requestBody"]["content"] |= {"image/*": bare, "application/octet-stream": bare}
+    model = {"name": "model", "in": "query", "description": "As in the form", "schema": {"type": "string"}}
+    operation["parameters"] = [model]
 
 
-def _get(description: str, media_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    content = {media_type: {"schema": schema}}
+def _gets() -> dict[str, Any]:
+    text = {"type": "string"}
+    index = {"type": "array", "items": _schema(IndexEntry)}
     return {
-        "description": description,
-        "responses": {"200": {"description": HTTPStatus.OK.phrase, "content": content}, **_problems()},
+        path: {"get": _operation(description, HTTPStatus.OK, {media_type: {"schema": schema}})}
+        for path, description, media_type, schema in (
+            ("/models", "The cards of all models, and where each runs.", JSON, _schema(ModelList)),
+            ("/metrics", "Metrics for Prometheus.", "text/plain", text),
+            ("/livez", "200 while the process runs.", "text/plain", text),
+            ("/readyz", "200 when requests can be answered, 503 until then.", "text/plain", text),
+            ("/v2/repository/index", "Every model, and why one is not served.", JSON, index),
+        )
     }
 
 
-def _other_posts() -> dict[str, Any]:
-    as_json = {JSON: {"schema": FEEDBACK_SCHEMA}}
-    feedback = {
-        "description": "What was true of a picture that was answered.",
-        "requestBody": {"required": True, "content": as_json},
-        "responses": {"202": {"description": HTTPStatus.ACCEPTED.phrase, "content": as_json}, **_problems()},
-    }
-    done = {"200": {"description": HTTPStatus.OK.phrase}, **_problems()}
+def _posts() -> dict[str, Any]:
+    truth = {JSON: {"schema": _schema(Truth)}}
+    feedback = _operation("What was true of a picture that was answered.", HTTPStatus.ACCEPTED, truth)
+    feedback["requestBody"] = {"required": True, "content": truth}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     changes = {
         f"/v2/repository/models/{{name}}/{verb}": {
-            "post": {"description": description, "parameters": [NAME_IN_PATH], "responses": done}
+            "post": _operation(description, HTTPStatus.OK, None) | {"parameters": [name]}
         }
         for verb, description in (
             ("load", "Open the file of a model, also where it was refused or unloaded."),
@@ -146,20 +101,22 @@ def _other_posts() -> dict[str, Any]:
     return {"/feedback": {"post": feedback}, **changes}
 
 
+def _operation(description: str, status: HTTPStatus, content: Mapping[str, Any] | None) -> dict[str, Any]:
+    response = {"description": status.phrase} | ({"content": content} if content else {})
+    return {"description": description, "responses": {str(status.value): response, **_problems()}}
+
+
 def _problems() -> dict[str, Any]:
     """A response for each status that a Problem may have."""
     titles: dict[int, list[str]] = {}
     for problem in Problem.__subclasses__():
         titles.setdefault(problem.status, []).append(problem.title)
-    content = {PROBLEM_JSON: {"schema": {"$ref": PROBLEM}}}
+    content = {PROBLEM_JSON: {"schema": _schema(ProblemBody)}}
     return {
         str(status): {"description": ", or ".join(names), "content": content}
         for status, names in sorted(titles.items())
     }
 
 
-def _of_answers(schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Without BentoML's own errors and tasks, which are never sent, and its forms, which are no OpenAPI."""
-    other = {"InvalidArgument", "NotFound", "InternalServerError", "TaskStatusResponse"}
-    other |= {"PictureForm", "PicturesForm"}
-    return {name: schema for name, schema in schemas.items() if name not in other}
+def _schema(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}

@@ -1,11 +1,11 @@
-"""What every answer has when it leaves, also those that BentoML gives."""
+"""What every response has when it leaves, also those of BentoML."""
 
 from http import HTTPStatus
 
 from starlette.responses import Response
 
-from service.errors import PROBLEM_JSON, problem_response
 from service.http.asgi_types import Message, Scope, Send
+from service.http.problems import PROBLEM_JSON, problem_response
 from service.monitoring import request_context
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -17,11 +17,17 @@ DETAILS = {
 }
 
 
+def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers that every response has."""
+    timing = request_context.server_timing(request_context.total())
+    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
+
+
 def rewrite_errors(send: Send, scope: Scope, request_id: str) -> Send:
-    """Turns BentoML's own error bodies (text, JSON lists) into problem+json."""
+    """Turn the error bodies of BentoML (text, JSON lists) into problem+json."""
     problem: Response | None = None
 
-    async def wrapped(message: Message) -> None:
+    async def rewriting(message: Message) -> None:
         nonlocal problem
         if message["type"] == "http.response.start":
             headers = dict(message["headers"])
@@ -32,21 +38,14 @@ def rewrite_errors(send: Send, scope: Scope, request_id: str) -> Send:
                 problem = problem_response(status, status.phrase, detail, request_id, allow)
                 problem.raw_headers.extend(response_headers(request_id))
                 return
-            if b"x-request-id" not in headers:
-                message["headers"] = [*message["headers"], *response_headers(request_id)]
+            message["headers"] = [*message["headers"], *response_headers(request_id)]
         if problem is None:
             await send(message)
         elif not message.get("more_body", False):
-            await problem(scope, _nothing, send)
+            await problem(scope, _no_request, send)
 
-    return wrapped
-
-
-def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
-    """The headers that every answer has."""
-    timing = request_context.server_timing(request_context.total())
-    return [(b"x-request-id", request_id.encode()), (b"server-timing", timing.encode()), NOSNIFF]
+    return rewriting
 
 
-async def _nothing() -> Message:
+async def _no_request() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,1 @@
+"""Bytes on the wire: connections, bodies, forms, and the limits of each."""

@@ -1,7 +1,7 @@
-"""From an HTTP body to pictures: bytes are counted as they come, kept in memory, never on disk.
+"""From an HTTP body to pictures: counted as it arrives, in memory, never on disk.
 
-BentoML's own reading would fetch a URL from a file field, unpickle some bodies and has no limit
-(docs/decisions/0003); this one knows three things: a multipart form, a bare picture, and no.
+BentoML's own reading fetches URLs out of file fields, unpickles some bodies and has no limit
+(docs/decisions/0003). This one knows a multipart form and a bare picture.
 """
 
 import json
@@ -13,23 +13,28 @@ from python_multipart.multipart import parse_options_header
 
 from service.errors import Malformed, TooLarge
 from service.http.asgi_types import Receive
-from service.http.disconnect import ClientGone
+from service.http.disconnect import ClientDisconnected
 from service.http.multipart import FormReader
 from service.http.upload_budget import Reservation
 
 MAX_PARTS = 16
-"""Parts in the form of one picture, at most: a form of a thousand fields is no upload."""
+"""Parts in the form of one picture: an upload needs two, browsers send a few more."""
 
 MAX_BATCH_PICTURES = 256
-"""Pictures in one request, at most."""
+"""Pictures in one request."""
 
 MAX_FIELD_BYTES = 16 * 2**10
-"""Bytes of a field that is no picture, at most."""
+"""Of a field that is not a picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """image: the bytes of the picture. model: None where none was named."""
+    """One upload.
+
+    Attributes:
+        image: The bytes of the picture.
+        model: The name of a model; None for the default.
+    """
 
     image: bytes
     model: str | None
@@ -37,7 +42,12 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What is known of a request before its body. headers: names in lower case."""
+    """What is known of a request before its body.
+
+    Attributes:
+        headers: Values by name in lower case.
+        query: The query string, still encoded.
+    """
 
     headers: Mapping[bytes, bytes]
     query: bytes
@@ -54,29 +64,33 @@ class RequestHead:
         return names[0] if names else None
 
 
-async def read_form(head: RequestHead, receive: Receive, share: Reservation) -> Form:
-    """A multipart form with `image` and optionally `model`, or a bare picture with ?model=.
+async def read_form(head: RequestHead, receive: Receive, reservation: Reservation) -> Form:
+    """Read a multipart form with `image` and optionally `model`, or a bare picture with ?model=.
 
-    share: takes the body's bytes. Raises Malformed, TooLarge, Overloaded or ClientGone.
+    Raises:
+        Malformed: The body is neither, or a field is missing or repeated.
+        TooLarge: The body has more bytes than were reserved.
+        Overloaded: All bodies together have more bytes than the upload budget.
+        ClientDisconnected: The body breaks off.
     """
-    _bound(head, share)
+    _check_declared_length(head, reservation)
     content_type, options = head.content_type
-    body = _body(receive, share)
+    body = _chunks(receive, reservation)
     if content_type == b"multipart/form-data":
-        reader = FormReader(options.get(b"boundary", b""), MAX_PARTS, share.limit)
-        named: dict[str, bytes] = {}
+        reader = FormReader(options.get(b"boundary", b""), MAX_PARTS, reservation.limit)
+        fields: dict[str, bytes] = {}
         async for chunk in body:
             for part in reader.feed(chunk):
-                if part.name in named:
+                if part.name in fields:
                     raise Malformed(f"The field `{part.name}` is there twice; send it once.")
                 if part.name in ("image", "model"):
-                    named[part.name] = part.content
+                    fields[part.name] = part.content
         reader.close()
-        if "image" not in named:
+        if "image" not in fields:
             raise Malformed(
                 "The field `image` is missing; send the picture in it (curl -F image=@picture.jpg)."
             )
-        return Form(named["image"], _text(named.get("model")) or head.model)
+        return Form(fields["image"], _text(fields.get("model")) or head.model)
     if content_type.startswith(b"image/") or content_type == b"application/octet-stream":
         return Form(b"".join([chunk async for chunk in body]), head.model)
     raise Malformed(
@@ -86,24 +100,34 @@ async def read_form(head: RequestHead, receive: Receive, share: Reservation) -> 
 
 
 async def read_pictures(
-    head: RequestHead, receive: Receive, share: Reservation, picture_bytes: int
+    head: RequestHead, receive: Receive, reservation: Reservation, max_picture_bytes: int
 ) -> AsyncIterator[Form]:
-    """The pictures of a multipart form with `images` repeated, each as soon as all of it is here.
+    """Yield the pictures of a form with `images` repeated, each as soon as it is complete.
 
     `model` names the model of the pictures behind it; clients put it first, or into ?model=.
-    share: takes the body's bytes. picture_bytes: of one picture, at most.
-    Raises Malformed, TooLarge, Overloaded or ClientGone, also after some pictures.
+
+    Args:
+        head: Of the request.
+        receive: Of the request.
+        reservation: Takes the bytes of the whole body.
+        max_picture_bytes: Bytes that one picture may have.
+
+    Raises:
+        Malformed: The body is not such a form; also after some pictures.
+        TooLarge: There are too many pictures or bytes.
+        Overloaded: All bodies together have more bytes than the upload budget.
+        ClientDisconnected: The body breaks off.
     """
-    _bound(head, share)
+    _check_declared_length(head, reservation)
     content_type, options = head.content_type
     if content_type != b"multipart/form-data":
         raise Malformed(
             "Send the pictures as the field `images`, repeated, of a multipart/form-data form"
             " (curl -F images=@one.jpg -F images=@two.jpg)."
         )
-    reader = FormReader(options.get(b"boundary", b""), MAX_BATCH_PICTURES + MAX_PARTS, picture_bytes)
+    reader = FormReader(options.get(b"boundary", b""), MAX_BATCH_PICTURES + MAX_PARTS, max_picture_bytes)
     model, count = head.model, 0
-    async for chunk in _body(receive, share):
+    async for chunk in _chunks(receive, reservation):
         for part in reader.feed(chunk):
             if part.name == "model":
                 if count:
@@ -122,35 +146,44 @@ async def read_pictures(
         )
 
 
-async def read_body(head: RequestHead, receive: Receive, share: Reservation) -> bytes:
-    """All of a small body, whatever it is. Raises TooLarge, Overloaded or ClientGone."""
-    _bound(head, share)
-    return b"".join([chunk async for chunk in _body(receive, share)])
+async def read_body(head: RequestHead, receive: Receive, reservation: Reservation) -> bytes:
+    """Read all of a small body, whatever it is.
+
+    Raises:
+        TooLarge: It has more bytes than were reserved.
+        Overloaded: All bodies together have more bytes than the upload budget.
+        ClientDisconnected: The body breaks off.
+    """
+    _check_declared_length(head, reservation)
+    return b"".join([chunk async for chunk in _chunks(receive, reservation)])
 
 
-def _bound(head: RequestHead, share: Reservation) -> None:
-    """Refuses a body by its declared length, before any of it has to travel."""
+def _check_declared_length(head: RequestHead, reservation: Reservation) -> None:
+    """Refuse a body by its Content-Length, before any of it has to travel."""
     declared = head.headers.get(b"content-length", b"")
     if declared.isdigit():
-        share.check(int(declared))
+        reservation.check(int(declared))
 
 
-async def _body(receive: Receive, share: Reservation) -> AsyncIterator[bytes]:
+async def _chunks(receive: Receive, reservation: Reservation) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         chunk = message.get("body", b"")
-        share.take(len(chunk))
+        reservation.take(len(chunk))
         yield chunk
         if not message.get("more_body", False):
             return
 
 
 def _text(value: bytes | None) -> str | None:
-    """BentoML's clients send form values as JSON ("digits-cnn", null), everybody else as they are.
+    """The text of a form field, None where it is empty.
 
-    Raises Malformed where it is too long to be one.
+    BentoML's clients send form values as JSON ("digits-cnn", null), all others send them as they are.
+
+    Raises:
+        Malformed: It is too long for the name of a model.
     """
     if value is None:
         return None

@@ -1,37 +1,37 @@
-"""One client's connection: uvicorn's own protocol, with an end to everything a client can drag out.
+"""One connection: uvicorn's own protocol, with a limit on everything a client can drag out.
 
-uvicorn bounds neither how long a head or a body takes to arrive nor how long a header may be, and
-answers bytes that are no HTTP in plain text. A few hundred clients that
-send a byte a minute would otherwise take all of a server's connections and none of its work.
+uvicorn bounds neither how long a head or a body takes to arrive nor how long a header may be, and answers
+bytes that are not HTTP in plain text. A few hundred clients that send a byte a minute would otherwise take
+all connections of a server and none of its work (docs/decisions/0015).
 """
 
 import logging
 import sys
 from asyncio import AbstractEventLoop, Transport
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import problem_response
+from service.http.problems import problem_response
 from service.monitoring import metrics, request_context
 
 MAX_HEAD_BYTES = 64 * 2**10
-"""Bytes of a request line with its headers, or of one name, value or chunk extension that never ends."""
+"""Of a request line with its headers, or of one name, value or chunk extension that does not end."""
 
 RESERVED_FILES = 200
-"""Open files that are no connections: libraries, model files while they are tried, logs."""
+"""Open files that are not connections: libraries, model files while they are verified, logs."""
 
 LINGER_S = 1.0
-"""Seconds that an idle connection stays open when the service ends, for a request that is on its way."""
+"""How long an idle connection stays open when the service ends, for a request that is on its way."""
 
 log = logging.getLogger(__name__)
 
 
-def open_files() -> int:
-    """How many the system allows this process. Without one left, clients would wait unanswered."""
+def open_files_limit() -> int:
+    """How many files the system allows this process to have open."""
     if sys.platform == "win32":
         return 2**16
     import resource
@@ -41,21 +41,41 @@ def open_files() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """connections: open at once. head, body: seconds of waiting for the client until all of it is here;
-    while we do not read, nobody waits for the client."""
+    """What a client may take.
+
+    Attributes:
+        connections: Connections that are open at once.
+        head_seconds: Until a head is complete.
+        body_seconds: Until a body is complete; while the service does not read, the clock stands still.
+    """
 
     connections: int = 10_000
-    head: float = 10
-    body: float = 60
+    head_seconds: float = 10
+    body_seconds: float = 60
+
+
+class Connections:
+    """All open connections of one process.
+
+    Attributes:
+        limits: What each of them may take.
+        open: Those that are open.
+        draining: True once the process is told to end; every response closes its connection from then on.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.open: set[Connection] = set()
+        self.draining = False
+
+    def tick(self, seconds: float) -> None:
+        """Count time that has passed, and reject clients that have kept the service waiting too long."""
+        for connection in tuple(self.open):
+            connection.tick(seconds)
 
 
 class Connection(HttpToolsProtocol):
-    """What uvicorn makes of each connection when it is told `http="service.http.connection:Connection"`."""
-
-    limits: ClassVar[Limits] = Limits()
-    opened: ClassVar[set["Connection"]] = set()
-    ending: ClassVar[bool] = False
-    """True once the process is told to end: every answer closes its connection from then on."""
+    """The protocol that uvicorn makes of each connection."""
 
     def __init__(
         self,
@@ -63,27 +83,33 @@ class Connection(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: AbstractEventLoop | None = None,
+        connections: Connections | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.logger = log  # silent about what strangers do (service/monitoring/logging.py)
+        self.logger = log  # silent about broken requests (service/monitoring/logging.py)
+        self._connections = connections or Connections()
+        self._limits = self._connections.limits
         self._waited = 0.0
         self._expects = "head"  # or body, or nothing
-        self._head = self._unparsed_bytes = 0
+        self._head_bytes = self._unparsed_bytes = 0
         self._discarding = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Reject a connection above the limit."""
         super().connection_made(transport)
-        self.opened.add(self)
-        if len(self.opened) > self.limits.connections:
+        self._connections.open.add(self)
+        if len(self._connections.open) > self._limits.connections:
             self._reject(
                 503, "full", "All connections are taken; try again in a second.", {"Retry-After": "1"}
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.opened.discard(self)
+        """Forget the connection."""
+        self._connections.open.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has arrived; bytes that the parser only collects count as a head."""
         if self._discarding or self.transport.is_closing():
             return
         self._unparsed_bytes += len(data)
@@ -92,6 +118,7 @@ class Connection(HttpToolsProtocol):
             self._reject_head()
 
     def send_400_response(self, msg: str) -> None:
+        """Answer bytes that the parser stopped at."""
         error = sys.exception()
         if error is not None and isinstance(error.__context__, MemoryError):  # in what the parser calls
             self._reject(
@@ -102,55 +129,60 @@ class Connection(HttpToolsProtocol):
             400, "malformed", "This is not HTTP/1.1 as RFC 9112 has it; let an HTTP client write it."
         )
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
+        """A request begins: its head is expected."""
         super().on_message_begin()
-        self._expects, self._waited, self._head = "head", 0.0, 0
+        self._expects, self._waited, self._head_bytes = "head", 0.0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come here too. Raising is how a parser is stopped: as if it were malformed.
+        """Count a header, or a trailer."""
         self._unparsed_bytes = 0
-        self._head += len(name) + len(value) + 4
-        if self._head > MAX_HEAD_BYTES:
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._reject_head()
             return
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """The head is complete: the body is expected."""
         self._unparsed_bytes = 0
         if self.transport.is_closing():
             return
         self._expects, self._waited = "body", 0.0
         super().on_headers_complete()
-        if self.ending:
+        if self._connections.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
+        """Pass on a piece of the body."""
         self._unparsed_bytes = 0
         if not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """The request is complete: nothing is expected until the next one."""
         self._unparsed_bytes = 0
         self._expects = ""
         if not self.transport.is_closing():
             super().on_message_complete()
 
-    # What the service calls.
+    # Calls of the service.
 
     def tick(self, seconds: float) -> None:
-        """So much time has passed: ends the connection where its client had too much of it."""
+        """Count time that has passed; reject a client that has kept the service waiting too long."""
         if not self._expects or self.flow.read_paused:
             return
         self._waited += seconds
-        if self._waited > (self.limits.head if self._expects == "head" else self.limits.body):
+        limits = self._limits
+        if self._waited > (limits.head_seconds if self._expects == "head" else limits.body_seconds):
             self._reject(
                 408, "slow", f"The {self._expects} of the request took too long to arrive; send it again."
             )
 
     def shutdown(self) -> None:
-        """Answer what is here, take what is on its way, then close."""
+        """Answer what has arrived, take what is on its way, then close."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
@@ -168,7 +200,7 @@ class Connection(HttpToolsProtocol):
         )
 
     def _reject(self, status: int, reason: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        """Say why and close; behind an answer that is still owed, read no more and close after that."""
+        """Say why and close; behind a response that is still owed, discard input and close after it."""
         metrics.CONNECTIONS_ENDED.labels(reason).inc()
         cycle, inside = self.cycle, self._expects == "body"
         if cycle is not None and not cycle.response_complete and not inside:
@@ -176,9 +208,9 @@ class Connection(HttpToolsProtocol):
             return
         if cycle is None or not (inside and cycle.response_started):
             title = STATUS_LINE[status].split(b" ", 2)[2].strip().decode()
-            answer = problem_response(status, title, detail, request_context.start_request(), headers)
-            lines = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
+            problem = problem_response(status, title, detail, request_context.start_request(), headers)
+            lines = [name + b": " + value + b"\r\n" for name, value in problem.raw_headers]
             self.transport.write(
-                b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", answer.body])
+                b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", problem.body])
             )
         self.transport.close()

@@ -1,4 +1,4 @@
-"""Clients that hang up, and work that nobody waits for any more."""
+"""Clients that disconnect, and work that is then in vain."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,33 +9,38 @@ from service.http.asgi_types import Receive
 Result = TypeVar("Result")
 
 
-class ClientGone(Exception):
-    """The client hung up before it was answered."""
+class ClientDisconnected(Exception):
+    """The client closed its connection before the response."""
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the client hangs up; ClientGone is raised then.
+    """The result of `work`, which is cancelled when the client disconnects.
 
-    receive: of a request whose body was read to its end.
+    Args:
+        receive: Of a request whose body was read to its end.
+        work: What the request waits for.
+
+    Raises:
+        ClientDisconnected: The client closed its connection first.
     """
     task = asyncio.current_task()
     assert task is not None
-    gone = False
+    disconnected = False
 
     async def watch() -> None:
-        nonlocal gone
+        nonlocal disconnected
         while (await receive())["type"] != "http.disconnect":
             pass
-        gone = True
+        disconnected = True
         task.cancel()
 
-    watching = asyncio.create_task(watch())
+    watcher = asyncio.create_task(watch())
     try:
         return await work
     except asyncio.CancelledError:
-        if gone:
+        if disconnected:
             task.uncancel()
-            raise ClientGone from None
+            raise ClientDisconnected from None
         raise
     finally:
-        watching.cancel()
+        watcher.cancel()

@@ -1,4 +1,4 @@
-"""Room for uploads: how many bytes the bodies of all requests together may hold."""
+"""How many bytes the bodies of all requests together may hold."""
 
 from types import TracebackType
 
@@ -6,38 +6,52 @@ from service.errors import Overloaded, TooLarge
 
 
 class UploadBudget:
-    """limit: bytes, of bodies that are arriving and of those whose pictures are being answered."""
+    """The bytes of bodies that arrive and of those whose pictures are in work.
+
+    Attributes:
+        limit: Bytes, of all requests together.
+        used: Bytes that are held now.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
 
     def reserve(self, limit: int) -> "Reservation":
-        """What one request may take of it; given back when the `with` block ends."""
+        """The part of one request, released when its `with` block ends.
+
+        Args:
+            limit: Bytes that the body of this request may have.
+        """
         return Reservation(self, limit)
 
 
 class Reservation:
-    """The bytes that one request holds. limit: of its body."""
+    """The bytes that one request holds of an UploadBudget."""
 
-    __slots__ = ("_room", "limit", "used")
+    __slots__ = ("_budget", "limit", "used")
 
-    def __init__(self, room: UploadBudget, limit: int) -> None:
-        self._room = room
+    def __init__(self, budget: UploadBudget, limit: int) -> None:
+        self._budget = budget
         self.limit = limit
         self.used = 0
 
     def take(self, count: int) -> None:
-        """Raises as check does."""
+        """Hold `count` more bytes.
+
+        Raises:
+            TooLarge: This request would hold more than it may.
+            Overloaded: All requests together would.
+        """
         self.check(count)
         self.used += count
-        self._room.used += count
+        self._budget.used += count
 
     def check(self, count: int) -> None:
-        """Raises TooLarge where the request, Overloaded where all of them would hold too much."""
+        """Raise what `take` would, without holding anything."""
         if self.used + count > self.limit:
             raise TooLarge(f"The request is larger than {self.limit:,} bytes; this call takes no more.")
-        if self._room.used + count > self._room.limit:
+        if self._budget.used + count > self._budget.limit:
             raise Overloaded("There is no memory left for more uploads just now; try again in a second.")
 
     def __enter__(self) -> "Reservation":
@@ -46,5 +60,5 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._room.used -= self.used
+        self._budget.used -= self.used
         self.used = 0

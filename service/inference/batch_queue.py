@@ -15,6 +15,9 @@ from typing import Generic
 
 from service.inference.queued import Completed, Item, QueuedItem, Result, run_group, settle
 
+EXPIRY_DELAY_S = 0.01
+"""How long after a deadline its item is dropped: clocks differ by less."""
+
 
 class BatchTimeout(Exception):
     """The item's batch ran longer than a batch may; it may still end, or never."""
@@ -70,18 +73,20 @@ class BatchQueue(Generic[Item, Result]):
         self._replacements_left = max_hung
         self._waiting: deque[QueuedItem[Item, Result]] = deque()
         self._start_is_due = self._is_closed = False
+        self._expiry: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Items that wait; those in a running batch do not count."""
         return len(self._waiting)
 
-    async def submit(self, item: Item, deadline: float) -> Completed[Result]:
+    async def submit(self, item: Item, deadline: float, alone: bool = False) -> Completed[Result]:
         """Wait for the item's turn and its result.
 
         Args:
             item: The input of `run`.
             deadline: In seconds of time.perf_counter(). An item that still waits then is dropped; one
                 whose batch has started is waited for.
+            alone: Whether it gets a batch of its own, so that no other item can make it fail.
 
         Raises:
             QueueTimeout: The item waited past its deadline.
@@ -90,18 +95,33 @@ class BatchQueue(Generic[Item, Result]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completed[Result]] = loop.create_future()
-        self._waiting.append(QueuedItem(item, future, time.perf_counter(), deadline))
+        self._waiting.append(QueuedItem(item, future, time.perf_counter(), deadline, alone))
         if self._idle and not self._start_is_due:
             # At the end of this turn of the event loop: what arrives within it shares the batch.
             self._start_is_due = True
             loop.call_soon(self._start_batches)
+        elif self._expiry is None:
+            self._expiry = loop.call_later(deadline - time.perf_counter() + EXPIRY_DELAY_S, self._expire)
         return await future
 
     def close(self) -> None:
         """End the threads as soon as their batches have; nothing may be submitted afterwards."""
         self._is_closed = True
+        if self._expiry is not None:
+            self._expiry.cancel()
         for executor in self._idle:
             executor.shutdown(wait=False)
+
+    def _expire(self) -> None:
+        """Fail the items whose deadline passed in the queue; where every batch hangs, none is claimed."""
+        self._expiry = None
+        now = time.perf_counter()
+        while self._waiting and (self._waiting[0].future.done() or now > self._waiting[0].deadline):
+            self._waiting.popleft().claim()
+        if self._waiting:
+            # One timer for the whole queue: the oldest item is the first to expire.
+            delay = self._waiting[0].deadline - now + EXPIRY_DELAY_S
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _start_batches(self) -> None:
         self._start_is_due = False
@@ -112,9 +132,13 @@ class BatchQueue(Generic[Item, Result]):
         """The oldest waiting items that are still wanted."""
         batch: list[QueuedItem[Item, Result]] = []
         while self._waiting and len(batch) < self._max_batch_size:
+            if batch and self._waiting[0].is_alone:
+                break
             queued = self._waiting.popleft()
             if queued.claim():
                 batch.append(queued)
+                if queued.is_alone:
+                    break
         return batch
 
     def _start(self, executor: Executor, items: list[QueuedItem[Item, Result]]) -> None:

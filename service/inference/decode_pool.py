@@ -33,13 +33,12 @@ class Lane(Generic[Result]):
     Attributes:
         waiting: Items whose turn has not come, oldest first.
         used_s: Thread seconds, measured; raised to those of the busy lanes when the lane was idle.
-        work: What is done with an item.
     """
 
     def __init__(self, pool: "DecodePool", work: Callable[[bytes], Result]) -> None:
         self.waiting: deque[QueuedItem[bytes, Result]] = deque()
         self.used_s = 0.0
-        self.work = work
+        self._work = work
         self._pool = pool
 
     async def run(self, item: bytes, deadline: float) -> Completed[Result]:
@@ -64,6 +63,17 @@ class Lane(Generic[Result]):
     def close(self) -> None:
         """Remove the lane from the pool; nothing may be run afterwards."""
         self._pool.remove(self)
+
+    def work_each(self, items: list[bytes]) -> list[Result | Exception]:
+        """What `work` returned or raised for each item, in order: a bad picture fails alone."""
+        results: list[Result | Exception] = []
+        for item in items:
+            try:
+                results.append(self._work(item))
+            except Exception as error:
+                _clear_frames(error)
+                results.append(error)
+        return results
 
     @property
     def is_small(self) -> bool:
@@ -136,7 +146,7 @@ class DecodePool:
             if chunk:
                 self._change_free(small, -1)
                 on_done = partial(self._finish, lane, chunk, small, time.perf_counter())
-                run_group(self._executor, partial(_map, lane.work), chunk, on_done)
+                run_group(self._executor, lane.work_each, chunk, on_done)
 
     def _finish(
         self,
@@ -154,18 +164,6 @@ class DecodePool:
         self._free += change
         if small:
             self._free_for_small += change
-
-
-def _map(work: Callable[[bytes], object], items: list[bytes]) -> list[object]:
-    """What `work` returned or raised for each item: a bad picture fails alone."""
-    results: list[object] = []
-    for item in items:
-        try:
-            results.append(work(item))
-        except Exception as error:
-            _clear_frames(error)
-            results.append(error)
-    return results
 
 
 def _clear_frames(error: BaseException | None) -> None:

@@ -112,6 +112,10 @@ class Engine(Generic[CardT]):
         """
         while self.admission.in_flight or self._pins:
             await asyncio.sleep(DRAIN_POLL_S)
+        self.release()
+
+    def release(self) -> None:
+        """End the threads and free the model of an engine that no request uses."""
         self.watchdog.close()
         self._lane.close()
         self._queue.close()
@@ -195,8 +199,11 @@ class Engine(Generic[CardT]):
         return _Prepared(view(picture), decoded - start, time.perf_counter() - decoded)
 
     async def _probe(self) -> None:
-        """Run the model on a golden picture; raises where it fails."""
-        await self._queue.submit(self._golden, time.perf_counter() + self._deadline_s)
+        """Run the model on a golden picture alone; raises where it fails.
+
+        Beside a picture that the model fails on it would fail too: one client could make the service unready.
+        """
+        await self._queue.submit(self._golden, time.perf_counter() + self._deadline_s, alone=True)
 
     def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
         self._metrics.batch(len(batch))

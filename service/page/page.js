@@ -1,6 +1,11 @@
 // The page: a picture goes in, in whatever way a person has it, and the answer comes out.
 // What can be asked is what GET /models says; nothing here knows a model by name.
 
+import { readClass, readPrice, show, showProblem, timing } from "./answer.js";
+import { at, on } from "./dom.js";
+import { percent } from "./format.js";
+import { exchange } from "./service.js";
+
 const page = {
   models: [], // the cards of GET /models
   picture: null, // what is asked about: a File, or a plain Blob where it was drawn on the pad
@@ -12,17 +17,6 @@ const TASKS = {
   classification: { path: "classify", read: readClass, metric: "accuracy", says: "Accuracy" },
   regression: { path: "price", read: readPrice, metric: "median_ape", says: "Median error" },
 };
-
-const at = (id) => document.getElementById(id);
-const on = (id, event, handler) => at(id).addEventListener(event, handler);
-
-// Rounding must not make a certainty of a probability.
-const percent = (share) =>
-  share >= 0.9995 ? "> 99.9%" : share.toLocaleString("en", { style: "percent", minimumFractionDigits: 1 });
-
-// Three digits: more would promise what no interval of this width can keep.
-const money = (amount, currency) =>
-  amount.toLocaleString("en", { style: "currency", currency, maximumSignificantDigits: 3 });
 
 // What can be asked
 
@@ -145,93 +139,6 @@ async function ask() {
   if (problem) return showProblem(problem);
   const small = timing(response, performance.now() - began, body);
   show({ kind: "answer", familiar: body.familiar, small, ...read(body) });
-}
-
-// {response, body}, or {problem}: the service's own problem+json, or that nothing sensible came.
-async function exchange(path, options) {
-  try {
-    const key = sessionStorage.getItem("key");
-    const response = await fetch(path, key ? { ...options, headers: { "X-API-Key": key } } : options);
-    const body = await response.json();
-    return response.ok ? { response, body } : { problem: body };
-  } catch {
-    const detail = "The service could not be reached, or did not take the picture.";
-    return { problem: { title: "No answer", detail } };
-  }
-}
-
-function timing(response, roundTrip, { model, version, request_id }) {
-  const stages = (response.headers.get("Server-Timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g);
-  const took = [...stages, ["", "round trip", roundTrip]].map(
-    ([, stage, milliseconds]) => `${stage} ${Number(milliseconds).toFixed(1)} ms`,
-  );
-  return `${took.join(" · ")}\n${model} ${version} · request ${request_id}`;
-}
-
-function readClass({ label, probability, probabilities }) {
-  const bars = Object.entries(probabilities).map(([name, share]) => ({ name, share, best: name === label }));
-  return { headline: label, support: `${percent(probability)} probable`, bars };
-}
-
-function readPrice({ price, low, high, coverage, currency, basis }) {
-  const [headline, from, to] = [price, low, high].map((amount) => money(amount, currency));
-  const share = coverage.toLocaleString("en", { style: "percent" });
-  const support = `${basis}, ${currency}. ${share} of true prices lie between ${from} and ${to}.`;
-  return { headline, support, range: { price, low, high, from, to } };
-}
-
-function show({
-  kind = "idle",
-  headline = "",
-  support = "The answer appears here.",
-  familiar = true,
-  retry = false,
-  bars = [],
-  range = null,
-  small = "",
-}) {
-  at("answer").ariaBusy = "false";
-  at("answer").className = familiar ? kind : `${kind} unfamiliar`;
-  at("headline").textContent = headline;
-  at("support").textContent = support;
-  at("caution").hidden = familiar;
-  at("again").hidden = !retry;
-  at("timing").textContent = small;
-  showBars(bars);
-  showRange(range);
-}
-
-function showProblem({ title, detail, status, request_id }) {
-  // The same picture again helps only where the fault was not in it.
-  const retry = !(status < 500) || status === 429;
-  const small = request_id ? `request ${request_id}` : "";
-  show({ kind: "problem", headline: title, support: detail, retry, small });
-  at("locked").hidden = status !== 401;
-}
-
-// Bars stay the same elements from answer to answer, so that they move instead of blinking.
-function showBars(bars) {
-  const list = at("bars");
-  while (list.children.length > bars.length) list.lastElementChild.remove();
-  while (list.children.length < bars.length) list.append(at("bar").content.cloneNode(true));
-  bars.forEach(({ name, share, best }, index) => {
-    const bar = list.children[index];
-    bar.className = best ? "best" : "";
-    bar.firstElementChild.textContent = name;
-    bar.lastElementChild.textContent = percent(share);
-    bar.style.setProperty("--share", share.toFixed(2));
-  });
-}
-
-// On a scale from zero: whether an interval is wide shows only beside the whole price.
-function showRange(range) {
-  at("range").hidden = !range;
-  if (!range) return;
-  for (const end of ["price", "low", "high"]) {
-    at("range").style.setProperty(`--${end}`, range[end] / (1.1 * range.high));
-  }
-  at("low").textContent = range.from;
-  at("high").textContent = range.to;
 }
 
 // What a person may do

@@ -1,0 +1,1 @@
+"""Which models are served, and how that changes while the service runs."""

@@ -1,12 +1,9 @@
 """The catalog: every model that is served, by name and by task."""
 
 import contextlib
-import functools
-import gc
 import logging
-import multiprocessing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,148 +12,187 @@ import cv2
 from models.card import ClassifierCard, RegressorCard
 from models.model import Model, ZooError, find_model_files
 from models.onnx_file.file import FileStamp
-from service import malloc
-from service.errors import UnknownModel
+from models.onnx_file.printable import printable
+from service.errors import NotReady
 from service.inference.decode_pool import DecodePool
-from service.inference.device import Device
-from service.inference.engine import CardT, Engine
+from service.inference.device import Device, DeviceError
+from service.inference.engine import Engine
 from service.inference.session import open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
 from service.repository.quarantine import Quarantine, QuarantineEntry
+from service.repository.snapshot import Snapshot
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    """What is served at one moment, and who answers where no model is named."""
-
-    engines: Mapping[str, Engine[Any]]
-    classifiers: Mapping[str, Engine[ClassifierCard]]
-    regressors: Mapping[str, Engine[RegressorCard]]
-    default_classifier: str | None
-    default_regressor: str | None
-
-    @staticmethod
-    def of(engines: Mapping[str, Engine[Any]], settings: Settings) -> "_Snapshot":
-        ordered = dict(sorted(engines.items()))
-        classifiers = {name: e for name, e in ordered.items() if isinstance(e.card, ClassifierCard)}
-        regressors = {name: e for name, e in ordered.items() if isinstance(e.card, RegressorCard)}
-        return _Snapshot(
-            ordered,
-            classifiers,
-            regressors,
-            _default(settings.default_classifier, classifiers),
-            _default(settings.default_regressor, regressors),
-        )
-
-
 class Catalog:
-    """All engines, warm and ready to answer. Whoever asks for one may keep it until the request is answered.
+    """All engines, warm and ready. A request may keep the engine it has until it is answered.
 
-    notes: on files that are in the folder and are not served.
+    Attributes:
+        device: Where all models run.
+        quarantine: Files in the folder that are not served.
     """
 
-    def __init__(self, device: Device, settings: Settings, notes: Quarantine) -> None:
+    def __init__(self, device: Device, settings: Settings, quarantine: Quarantine, reason: str = "") -> None:
+        """Start without engines.
+
+        Args:
+            device: Where models will run.
+            settings: Of the service.
+            quarantine: Files that are not to be served.
+            reason: Why no model could be opened; every question is then answered with it.
+        """
         self.device = device
-        self.notes = notes
+        self.quarantine = quarantine
         self._settings = settings
+        self._reason = reason
         self._pool = DecodePool(settings.decoders)
-        self._served = _Snapshot.of({}, settings)
+        self._snapshot = Snapshot.of({}, settings)
 
     @staticmethod
     def open(settings: Settings, strict: bool = True) -> "Catalog":
         """Open, verify and warm up every model of settings.models_dir.
 
-        strict: a bad file raises ZooError; otherwise it is noted and left out.
-        Raises ZooError where no file is there, DeviceError where the device is not.
+        Args:
+            settings: Of the service.
+            strict: A bad file raises; otherwise it goes into quarantine and is left out.
+
+        Raises:
+            ZooError: There is no model file, or a bad one where strict.
+            DeviceError: The device that the settings ask for is not there.
         """
-        # The decoders are the parallelism; OpenCV's own threads would fight them for the cores.
+        # The decoding threads are the parallelism; OpenCV's own would compete with them for the cores.
         cv2.setNumThreads(1)
-        notes = Quarantine.of_this_service()
+        quarantine = Quarantine.of_this_service()
         paths = find_model_files(settings.models_dir)
         if strict:
-            notes.clear()
+            quarantine.clear()
         else:
-            paths = [path for path in paths if not notes.on(path)]
+            paths = [path for path in paths if not quarantine.holds(path)]
 
         def refuse(path: Path, error: ZooError) -> None:
             if strict:
                 raise error
-            log.error("The file of %s is refused: %s", path.stem, error)
             with contextlib.suppress(FileNotFoundError):  # it has gone since
-                notes.put(path.stem, QuarantineEntry(stamp=FileStamp.of(path.stat()), reason=str(error)))
+                catalog.refuse(path.stem, FileStamp.of(path.stat()), error)
 
+        catalog = Catalog(Device("cpu", ()), settings, quarantine)
         device, models = open_models(paths, settings, refuse)
+        catalog.device = device
         if device.reason:
             log.warning("Models run on the CPU: %s.", device.reason)
         metrics.DEVICE.labels(device.name).set(1)
-        catalog = Catalog(device, settings, notes)
-        engines = {model.card.name: catalog.engine(model) for model in models}
-        for name, engine in engines.items():
-            engine.warm_up()
-            log.info("%s, version %s, is ready on %s", name, engine.card.version, device.name)
+        engines = {model.card.name: catalog.load_model(model) for model in models}
         if not engines:
             raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
         catalog._serve(engines)
         return catalog
 
+    @staticmethod
+    def unopened(settings: Settings, reason: str) -> "Catalog":
+        """A catalog without models, for a process that stays up to say why there are none."""
+        return Catalog(Device("cpu", (), reason), settings, Quarantine(None), reason)
+
     @property
     def engines(self) -> Mapping[str, Engine[Any]]:
-        """All that are served at this moment, by name."""
-        return self._served.engines
+        """All engines that are served at this moment, by name."""
+        return self._snapshot.engines
 
-    def engine(self, model: Model) -> Engine[Any]:
-        """An engine for an open model, which is not served yet."""
-        return Engine(model.card, model, self._pool, self._settings, self.device)
+    def load_model(self, model: Model) -> Engine[Any]:
+        """A warm engine for an open model; `put` serves it. Slow: call it in a thread while serving."""
+        engine: Engine[Any] = Engine(model.card, model, self._pool, self._settings, self.device)
+        try:
+            engine.warm_up()
+        except BaseException:
+            engine.release()
+            raise
+        log.info("%s, version %s, is ready on %s", engine.card.name, engine.card.version, self.device.name)
+        return engine
+
+    def refuse(self, name: str, stamp: FileStamp, error: Exception) -> str:
+        """Put a file into quarantine and log why.
+
+        Returns:
+            The reason, safe to print.
+        """
+        reason = printable(str(error)) or type(error).__name__
+        expected = isinstance(error, ZooError | DeviceError)
+        log.error("The file of %s is refused: %s", printable(name), reason, exc_info=not expected)
+        self.quarantine.put(name, QuarantineEntry(stamp=stamp, reason=reason))
+        return reason
 
     def put(self, engine: Engine[Any]) -> Engine[Any] | None:
-        """From now on this one answers for its name. Returns the one that did, which is to be closed."""
+        """Serve an engine under its name; returns the one that it replaces, which is to be closed."""
         name = engine.card.name
         old = self.engines.get(name)
         self._serve({**self.engines, name: engine})
         return old
 
     def remove(self, name: str) -> Engine[Any] | None:
-        """From now on nobody answers for this name. Returns the one that did, which is to be closed."""
+        """Serve a name no longer; returns its engine, which is to be closed."""
         old = self.engines.get(name)
         self._serve({other: engine for other, engine in self.engines.items() if other != name})
         return old
 
     def _serve(self, engines: Mapping[str, Engine[Any]]) -> None:
-        before, now = self._served, _Snapshot.of(engines, self._settings)
-        _warn_default_missing(
-            self._settings.default_classifier, before.default_classifier, now.default_classifier
-        )
-        _warn_default_missing(
-            self._settings.default_regressor, before.default_regressor, now.default_regressor
-        )
-        self._served = now
+        before, now = self._snapshot, Snapshot.of(engines, self._settings)
+        wanted = self._settings
+        _warn_default_missing(wanted.default_classifier, before.default_classifier, now.default_classifier)
+        _warn_default_missing(wanted.default_regressor, before.default_regressor, now.default_regressor)
+        self._snapshot = now
 
     def classifier(self, name: str | None) -> Engine[ClassifierCard]:
-        """The named classifier, or the default. Raises UnknownModel, listing what there is."""
-        served = self._served
-        return _chosen("classifier", name, served.default_classifier, served.classifiers)
+        """The named classifier, or the default.
+
+        Raises:
+            UnknownModel: There is none of that name; the detail lists what there is.
+            NotReady: No model could be opened.
+        """
+        self.check_opened()
+        return self._snapshot.classifier(name)
 
     def regressor(self, name: str | None) -> Engine[RegressorCard]:
-        """The named regressor, or the default. Raises UnknownModel, listing what there is."""
-        served = self._served
-        return _chosen("regressor", name, served.default_regressor, served.regressors)
+        """The named regressor, or the default.
+
+        Raises:
+            UnknownModel: There is none of that name; the detail lists what there is.
+            NotReady: No model could be opened.
+        """
+        self.check_opened()
+        return self._snapshot.regressor(name)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no model could be opened."""
+        return bool(self._reason)
+
+    def check_opened(self) -> None:
+        """Raise NotReady where no model could be opened."""
+        if self._reason:
+            raise NotReady(self._reason)
 
     @property
     def unready_reason(self) -> str:
-        """Why a model does not answer any more; empty while all do."""
-        return next((reason for engine in self.engines.values() if (reason := engine.watchdog.reason)), "")
+        """Why requests cannot be answered, or a model does not answer; empty while all do."""
+        engines = self.engines.values()
+        return self._reason or next((r for engine in engines if (r := engine.watchdog.reason)), "")
 
     def describe(self) -> list[dict[str, Any]]:
-        """The cards as GET /models shows them, every fact but the golden pictures; the file's sha256, and how
-        far the answers have drifted."""
-        served = self._served
-        defaults = (served.default_classifier, served.default_regressor)
+        """The models as GET /models shows them.
+
+        Each has all of its card but the golden pictures, the sha256 of its file, whether it is a default, how
+        far its responses have drifted, and the device it runs on.
+
+        Raises:
+            NotReady: No model could be opened.
+        """
+        self.check_opened()
+        snapshot = self._snapshot
+        defaults = (snapshot.default_classifier, snapshot.default_regressor)
         device = {"device": self.device.name, "reason": self.device.reason}
-        engines: list[Engine[Any]] = [*served.classifiers.values(), *served.regressors.values()]
+        engines: list[Engine[Any]] = [*snapshot.classifiers.values(), *snapshot.regressors.values()]
         return [
             engine.card.model_dump(mode="json", exclude={"golden"})
             | {
@@ -169,39 +205,10 @@ class Catalog:
         ]
 
     def drift(self) -> dict[str, DriftReport]:
-        """How far each model's answers are from those that its card knows."""
+        """How far the outputs of each model are from those that its card knows."""
         return {name: engine.drift.report() for name, engine in self.engines.items()}
-
-
-@functools.cache
-def opened() -> Catalog:
-    """The catalog of this process, opened once. Raises as Catalog.open does."""
-    # A worker that is started again must not stay down because of a file that its siblings refused.
-    catalog = Catalog.open(Settings(), strict=multiprocessing.parent_process() is None)
-    metrics.register_drift(catalog.drift)
-    # What is here now stays: without this, every full collection goes through 130,000 objects of imported
-    # modules and holds up all requests for 50 to 100 ms.
-    gc.collect()
-    gc.freeze()
-    malloc.trim()
-    return catalog
-
-
-def _default(wanted: str, engines: Mapping[str, object]) -> str | None:
-    """The model that answers where none is named: the wanted one, or the first there is."""
-    return wanted if wanted in engines else min(engines, default=None)
 
 
 def _warn_default_missing(wanted: str, before: str | None, now: str | None) -> None:
     if now not in (before, wanted, None):
         log.warning("%s is not in the zoo; %s answers by default.", wanted, now)
-
-
-def _chosen(
-    kind: str, name: str | None, default: str | None, engines: Mapping[str, Engine[CardT]]
-) -> Engine[CardT]:
-    engine = engines.get(name or default or "")
-    if engine is None:
-        there = ", ".join(engines) or "none"
-        raise UnknownModel(f"There is no {kind} {(name or '')[:64]!r} here; there are: {there}.")
-    return engine

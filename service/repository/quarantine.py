@@ -1,19 +1,19 @@
-"""Notes on model files that are in the folder and are not to be served: refused ones and unloaded ones.
+"""Model files that are in the folder and must not be served: refused ones and unloaded ones.
 
-With several workers they lie in the folder that the workers share, so that what one of them was told, or
-found out at a price, all of them know, also one that is started again.
+With several workers the entries lie in the folder that the workers share. So what one worker was told, or
+found out at a price, all of them know, also one that starts again.
 """
 
 import contextlib
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.atomic import write_atomically
 from models.onnx_file.file import FileStamp
-from service.monitoring.shared_folder import SHARED_FOLDER
+from service.monitoring.shared_folder import shared_folder
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,13 @@ SUFFIX = ".note"
 
 
 class QuarantineEntry(BaseModel):
-    """About the file with this stamp; one that takes its place is another file.
+    """Why one file is not served; a file that takes its place has another stamp.
 
-    unloaded: nobody serves it, as somebody asked. Otherwise it was refused, and who serves what stood there
-    before goes on.
+    Attributes:
+        stamp: Of the file.
+        reason: For operators.
+        unloaded: True where a call unloaded the model, and no worker serves it. False where the file was
+            refused, and a worker that serves an earlier file of that name goes on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,50 +38,53 @@ class QuarantineEntry(BaseModel):
 
 
 class Quarantine:
-    """By the name of the model. folder: None keeps them in this process."""
+    """Entries by the name of their model."""
 
     def __init__(self, folder: Path | None) -> None:
+        """Start with the entries of a folder; None keeps them in this process."""
         self._folder = folder
         self._own: dict[str, QuarantineEntry] = {}
 
     @staticmethod
     def of_this_service() -> "Quarantine":
-        folder = os.environ.get(SHARED_FOLDER)
-        return Quarantine(Path(folder) if folder else None)
+        """The quarantine that all workers share, where there are several."""
+        return Quarantine(shared_folder())
 
-    def all(self) -> Mapping[str, QuarantineEntry]:
-        notes = self._own.copy()
-        for file in self._folder.glob("*" + SUFFIX) if self._folder else ():
-            # Another worker may be taking it away.
+    def entries(self) -> Mapping[str, QuarantineEntry]:
+        """All entries, those of other workers included."""
+        entries = self._own.copy()
+        for file in self._folder.glob(f"[!.]*{SUFFIX}") if self._folder else ():
+            # Another worker may be removing it.
             with contextlib.suppress(OSError, ValidationError):
-                notes[file.name.removesuffix(SUFFIX)] = QuarantineEntry.model_validate_json(file.read_bytes())
-        return notes
+                entries[file.name.removesuffix(SUFFIX)] = QuarantineEntry.model_validate_json(
+                    file.read_bytes()
+                )
+        return entries
 
-    def on(self, path: Path) -> bool:
-        """Whether there is one on the file that is at this path now."""
-        note = self.all().get(path.stem)
-        return note is not None and path.exists() and note.stamp == FileStamp.of(path.stat())
+    def holds(self, path: Path) -> bool:
+        """Whether the file that is at this path now is in quarantine."""
+        entry = self.entries().get(path.stem)
+        return entry is not None and path.exists() and entry.stamp == FileStamp.of(path.stat())
 
-    def put(self, name: str, note: QuarantineEntry) -> None:
-        self._own[name] = note
+    def put(self, name: str, entry: QuarantineEntry) -> None:
+        """Add an entry, or replace one. Kept in this process where the shared folder cannot be written."""
+        self._own[name] = entry
         if self._folder is None:
             return
-        file = self._folder / f"{name}{SUFFIX}"
-        beside = file.with_suffix(f".{os.getpid()}")
         try:
-            beside.write_text(note.model_dump_json())
-            beside.replace(file)
+            write_atomically(self._folder / f"{name}{SUFFIX}", entry.model_dump_json())
             del self._own[name]
         except OSError as error:
             log.warning("Other workers do not hear of %s: %s.", name, error.strerror)
 
-    def clear(self) -> None:
-        """Forget all of them, also what another service left in the same folder."""
-        for name in self.all():
-            self.drop(name)
-
-    def drop(self, name: str) -> None:
+    def remove(self, name: str) -> None:
+        """Remove the entry of a model, if there is one."""
         self._own.pop(name, None)
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 (self._folder / f"{name}{SUFFIX}").unlink()
+
+    def clear(self) -> None:
+        """Remove all entries, also those that another service left in the same folder."""
+        for name in self.entries():
+            self.remove(name)

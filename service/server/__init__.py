@@ -1,0 +1,1 @@
+"""The process: what uvicorn runs, how it starts and how it ends."""

@@ -1,7 +1,7 @@
-"""The event loop: uvloop, whose servers answer whoever has connected before they stop to listen.
+"""The event loop: uvloop, whose servers accept every waiting client before they stop to listen.
 
-When a listening socket closes, the system resets connections that nobody has accepted yet, although their
-clients have sent their requests and could not know. So all that wait are accepted first.
+When a listening socket closes, the system resets connections that are not accepted yet, although their
+clients have sent requests and could not know. So all that wait are accepted first.
 """
 
 import os
@@ -14,24 +14,25 @@ import uvloop
 
 
 class DrainingLoop(uvloop.Loop):
+    """uvloop with servers that leave no waiting client behind."""
+
     async def create_server(  # type: ignore[override]  # uvicorn calls it in all of its ways
         self, protocol_factory: Callable[[], Any], **options: Any
     ) -> Any:
+        """A server as uvloop makes it, with another close()."""
         server: Any = await super().create_server(protocol_factory, **options)
         close = server.close
 
         def accept_and_close() -> None:
             for listening in server.sockets:
-                for connection in _waiting(listening.fileno()):
+                for connection in _accept_waiting(listening.fileno()):
                     self.create_task(self.connect_accepted_socket(protocol_factory, connection))
             close()
 
-        return _Listening(server, accept_and_close)
+        return _DrainingServer(server, accept_and_close)
 
 
-class _Listening:
-    """A server with another close()."""
-
+class _DrainingServer:
     def __init__(self, server: Any, close: Callable[[], None]) -> None:
         self._server = server
         self.close = close
@@ -40,13 +41,13 @@ class _Listening:
         return getattr(self._server, name)
 
 
-def _waiting(listening: int) -> list[socket.socket]:
-    """The connections that wait at this file descriptor, accepted."""
+def _accept_waiting(descriptor: int) -> list[socket.socket]:
+    """The connections that wait at a listening socket, accepted."""
     accepted = []
-    with socket.socket(fileno=os.dup(listening)) as door, suppress(BlockingIOError):
-        door.setblocking(False)
+    with socket.socket(fileno=os.dup(descriptor)) as listening, suppress(BlockingIOError):
+        listening.setblocking(False)
         while True:
-            connection, _ = door.accept()
+            connection, _ = listening.accept()
             connection.setblocking(False)
             accepted.append(connection)
     return accepted

@@ -1,8 +1,8 @@
 """The life of a serving process: what runs beside the requests, and how it ends without losing one.
 
-On SIGTERM: /readyz says 503 at once and every answer from then on closes its connection, so that load
-balancers and clients turn elsewhere; after `drain` seconds no connection is accepted any more, what has
-been accepted is answered, and the process ends with exit code 0.
+On SIGTERM, /readyz says 503 at once and every response from then on closes its connection, so that load
+balancers and clients turn elsewhere. After `drain_seconds` no connection is accepted any more, what has been
+accepted is answered, and the process ends with exit code 0.
 """
 
 import asyncio
@@ -15,61 +15,66 @@ from collections.abc import AsyncIterator
 from types import FrameType
 
 from service import malloc
-from service.http.connection import Connection
+from service.http.connection import Connections
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_GRACE_S = 5.0
-"""Seconds for threads to end, once the last request is answered."""
+"""For threads to end, once the last request is answered."""
 
 SWEEP_INTERVAL_S = 1.0
-"""Seconds between two looks at how long clients have kept us waiting."""
+"""Between two looks at how long clients have kept the service waiting."""
 
 TRIM_INTERVAL_S = 30.0
-"""Seconds between two times that freed memory goes back to the system: 2 to 13 ms in a thread, for 20 to
-40 MB after a flood of requests (docs/log.md)."""
+"""Between two trims of freed memory: 2 to 13 ms in a thread, for 20 to 40 MB after a flood of requests
+(docs/log.md)."""
 
 
 @contextlib.asynccontextmanager
-async def lifespan(drain: float) -> AsyncIterator[None]:
-    """Entered when the server has its signal handlers and left when the last request is answered."""
-    _drain_first(signal.SIGTERM, drain)
-    tasks = [asyncio.create_task(_sweep()), asyncio.create_task(_trim())]
+async def lifespan(connections: Connections, drain_seconds: float) -> AsyncIterator[None]:
+    """Entered when the server has its signal handlers, left when the last request is answered.
+
+    Args:
+        connections: Of this process.
+        drain_seconds: From SIGTERM until no connection is accepted any more.
+    """
+    _drain_before(signal.SIGTERM, connections, drain_seconds)
+    tasks = [asyncio.create_task(_sweep(connections)), asyncio.create_task(_trim())]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        # A thread in which a model hangs would hold up the end for ever.
+        # A thread in which a model hangs would keep the process for ever.
         end = threading.Timer(SHUTDOWN_GRACE_S, os._exit, (0,))
         end.daemon = True
         end.start()
 
 
-def _drain_first(signum: signal.Signals, drain: float) -> None:
-    """What the server does on this signal it does `drain` seconds later; a second signal does not wait."""
+def _drain_before(signum: signal.Signals, connections: Connections, drain_seconds: float) -> None:
+    """Put off what the server does on this signal; a second signal does not wait."""
     loop = asyncio.get_running_loop()
     ends = signal.getsignal(signum)
     if not callable(ends):
         return  # not under a server that ends in order: nothing to put off
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if Connection.ending:
+        if connections.draining:
             ends(number, frame)
             return
-        Connection.ending = True
+        connections.draining = True
         # Not logged here: a signal handler may have interrupted the log itself.
-        loop.call_soon_threadsafe(log.info, "ending: not ready, no new connections in %.1f s", drain)
-        loop.call_soon_threadsafe(loop.call_later, drain, ends, number, None)
+        message = "ending: not ready, no new connections in %.1f s"
+        loop.call_soon_threadsafe(log.info, message, drain_seconds)
+        loop.call_soon_threadsafe(loop.call_later, drain_seconds, ends, number, None)
 
     signal.signal(signum, handle)
 
 
-async def _sweep() -> None:
+async def _sweep(connections: Connections) -> None:
     while True:
         await asyncio.sleep(SWEEP_INTERVAL_S)
-        for connection in tuple(Connection.opened):
-            connection.tick(SWEEP_INTERVAL_S)
+        connections.tick(SWEEP_INTERVAL_S)
 
 
 async def _trim() -> None:

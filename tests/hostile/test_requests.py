@@ -46,7 +46,7 @@ def test_no_second_request_hides_in_the_body_of_the_first(tell):
         assert [answer.status for answer in answers] == [400]
 
 
-def test_a_part_cannot_take_anothers_place(tell):
+def test_a_part_cannot_take_the_place_of_another(tell):
     """However the second name is smuggled in, the picture is the one that is named `image`."""
     other = part(b"text", b'Content-Disposition: form-data; name="other"; filename="a\\"; name=\\"image"')
     body = other + part(PNG) + b"--x--\r\n"

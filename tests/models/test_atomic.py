@@ -1,11 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: the whole new file, or the old one."""
 
 import pytest
 
 from models.atomic import replacing, write_atomically
 
 
-def test_bytes_and_text_are_written(tmp_path):
+def test_bytes_and_text(tmp_path):
     write_atomically(tmp_path / "new" / "a.bin", b"\x00\xff")
     write_atomically(tmp_path / "new" / "a.txt", "seven")
 
@@ -14,7 +14,7 @@ def test_bytes_and_text_are_written(tmp_path):
     assert len(list((tmp_path / "new").iterdir())) == 2
 
 
-def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "model.onnx"
     write_atomically(path, b"old")
 
@@ -30,7 +30,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_partial_file_keeps_its_suffix_and_is_hidden(tmp_path):
+def test_partial_file_is_hidden_and_keeps_its_suffix(tmp_path):
     with replacing(tmp_path / "a.npz") as partial:
         assert partial.suffix == ".npz"
         assert partial.name.startswith(".")

@@ -1,34 +1,35 @@
 """The processes behind a server's address, for tests that send them signals."""
 
-import subprocess
-from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 
 def server_of(url: str) -> int:
-    """The process that was started for the port of url: the server, or the supervisor of its workers."""
-    port = str(urlsplit(url).port)
-    found = subprocess.run(["pgrep", "-f", f"service --port {port}"], capture_output=True, text=True)
-    return int(found.stdout.split()[0])
+    """The id of the process on this port: the server or its supervisor."""
+    arguments = ["service", "--port", str(urlsplit(url).port)]
+    for process in psutil.process_iter(["cmdline"]):
+        # The shell around a server carries its port in other arguments.
+        if (process.info["cmdline"] or [])[-3:] == arguments:
+            return process.pid
+    raise AssertionError(f"no server of {url} is running")
 
 
 def workers_of(url: str) -> list[int]:
-    """The processes that answer on the port of url, the supervisor left out."""
-    children = subprocess.run(["pgrep", "-P", str(server_of(url))], capture_output=True, text=True)
-    return [int(pid) for pid in children.stdout.split() if "spawn_main" in _command_of(int(pid))]
-
-
-def _command_of(pid: int) -> str:
-    """Empty where it has ended meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    """The ids of the worker processes, without their supervisor."""
+    workers = []
+    for child in psutil.Process(server_of(url)).children():
+        try:
+            if any("spawn_main" in argument for argument in child.cmdline()):
+                workers.append(child.pid)
+        except psutil.NoSuchProcess:  # it has ended meanwhile
+            continue
+    return workers
 
 
 def has_ended(pid: int) -> bool:
-    """Also where nobody has asked for its exit code yet."""
+    """Whether a process has ended, be it as a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return True

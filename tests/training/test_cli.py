@@ -1,87 +1,188 @@
-"""`python -m training`, as its users call it."""
+"""`python -m training`: its commands in this process, and once as a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import numpy as np
+import pytest
 from PIL import Image
+from typer.testing import CliRunner, Result
 
 from loadtests.server import REPO
+from models.image.views import PhotoView
 from models.model import open_model
+from tests.training.conftest import FEW
+from training.__main__ import app
+from training.networks.architectures import cars_mlp
+from training.recipes import RECIPES
+
+COMMANDS = ("fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate")
+TINY = replace(
+    RECIPES["drawn-cars"],
+    name="tiny-cars", view=PhotoView(resize=16, crop=16), network=partial(cars_mlp, 16), epochs=5, floors={},
+)  # fmt: skip
 
 
-def training(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "training", *map(str, arguments)],
-        cwd=REPO, capture_output=True, text=True, timeout=300, env=os.environ | environment,
-    )  # fmt: skip
+def training(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
-def test_train_export_and_evaluate(tmp_path, data):
-    options = ("--data", data, "--zoo", tmp_path / "zoo", "--runs", tmp_path / "runs")
-    trained = training("train", "drawn-cars", "--epochs", 6, *options)
-    assert trained.returncode == 0, trained.stderr
-    first = open_model(tmp_path / "zoo" / "drawn-cars.onnx").card
-    again = training("export", "drawn-cars", *options)
-    assert again.returncode == 0, again.stderr
-    evaluated = training("evaluate", "drawn-cars", *options)
-    referred = training("reference", "drawn-cars", *options[:4])
-    pictures = tmp_path / "pictures"
-    reported = training("report", "drawn-cars", *options, "--pictures", pictures)
+@pytest.fixture(scope="module", autouse=True)
+def tiny_cars():
+    """A recipe that trains in a second, exported with few outliers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, TINY.name, TINY)
+        patch.setattr("training.cli.steps.PUBLISHED_OPTIONS", FEW)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
 
-    assert referred.returncode == 0, referred.stderr
-    assert first.reference is not None
-    assert "images/s" in trained.stdout
-    assert (tmp_path / "zoo" / "drawn-cars.md").exists()
-    assert open_model(tmp_path / "zoo" / "drawn-cars.onnx").card == first
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert "median_ape" in evaluated.stdout
-    written = json.loads((tmp_path / "runs" / "drawn-cars" / "evaluation.json").read_text())
-    assert written["values"] == first.measured.values
-    assert reported.returncode == 0, reported.stderr
-    page = (tmp_path / "zoo" / "drawn-cars.md").read_text()
+
+@pytest.fixture(scope="module")
+def trained(tiny_cars, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with zoo/tiny-cars.onnx and runs/, and what `train` printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, training("train", TINY.name, *options(folder, data))
+
+
+def options(folder: Path, data: Path) -> tuple[object, ...]:
+    return "--data", data, "--zoo", folder / "zoo", "--runs", folder / "runs"
+
+
+def test_train_writes_the_model_and_its_page(trained):
+    folder, done = trained
+
+    assert done.exit_code == 0, done.output
+    assert "images/s" in done.stdout
+    assert open_model(folder / "zoo" / "tiny-cars.onnx").card.reference is not None
+    assert (folder / "zoo" / "tiny-cars.md").exists()
+
+
+def test_export_again_writes_the_same_card(trained, data):
+    folder, _ = trained
+    first = open_model(folder / "zoo" / "tiny-cars.onnx").card
+    done = training("export", TINY.name, *options(folder, data))
+
+    assert done.exit_code == 0, done.output
+    assert open_model(folder / "zoo" / "tiny-cars.onnx").card == first
+
+
+def test_evaluate_measures_what_the_card_says(trained, data):
+    folder, _ = trained
+    done = training("evaluate", TINY.name, *options(folder, data))
+
+    assert done.exit_code == 0, done.output
+    assert "median_ape" in done.stdout
+    written = json.loads((folder / "runs" / "tiny-cars" / "evaluation.json").read_text())
+    assert written["values"] == open_model(folder / "zoo" / "tiny-cars.onnx").card.measured.values
+
+
+@pytest.mark.parametrize("option", ["--outliers", "--strange"])
+def test_evaluate_measures_a_folder_of_outliers(trained, data, tmp_path, option):
+    folder, _ = trained
+    Image.fromarray(np.full((60, 60, 3), 200, np.uint8)).save(tmp_path / "grey.png")
+    done = training("evaluate", TINY.name, *options(folder, data), option, tmp_path)
+
+    assert done.exit_code == 0, done.output
+    written = json.loads((folder / "runs" / "tiny-cars" / "evaluation.json").read_text())
+    assert written["refused"][str(tmp_path)] in (0, 1)
+
+
+def test_reference_writes_the_same_card(trained, data):
+    folder, _ = trained
+    first = open_model(folder / "zoo" / "tiny-cars.onnx").card
+    done = training("reference", TINY.name, *options(folder, data)[:4])
+
+    assert done.exit_code == 0, done.output
+    assert open_model(folder / "zoo" / "tiny-cars.onnx").card == first
+
+
+def test_report_draws_plots_and_links_them(trained, data, tmp_path):
+    folder, _ = trained
+    done = training("report", TINY.name, *options(folder, data), "--pictures", tmp_path)
+
+    assert done.exit_code == 0, done.output
+    page = (folder / "zoo" / "tiny-cars.md").read_text()
     for name in ("curves", "prices", "examples"):
-        with Image.open(pictures / "drawn-cars" / f"{name}.png") as picture:
+        with Image.open(tmp_path / "tiny-cars" / f"{name}.png") as picture:
             assert picture.width > 300
-        assert f"drawn-cars/{name}.png)" in page
+        assert f"tiny-cars/{name}.png)" in page
 
 
-def test_every_training_is_a_tracked_run(tmp_path, data):
+def test_every_training_is_a_tracked_run(trained, data, tmp_path, monkeypatch):
     """In a local folder, and wherever MLFLOW_TRACKING_URI points."""
-    runs, zoo, elsewhere = (tmp_path / name for name in ("runs", "zoo", "elsewhere"))
-    options = ("--epochs", 5, "--data", data, "--zoo", zoo, "--runs", runs)
-    here = training("train", "drawn-cars", *options)
-    assert here.returncode == 0, here.stderr
-    there = training("train", "drawn-cars", *options, MLFLOW_TRACKING_URI=elsewhere.as_uri())
-    assert there.returncode == 0, there.stderr
+    folder, _ = trained
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "elsewhere").as_uri())
+    done = training("train", TINY.name, *options(tmp_path, data))
 
-    for folder in (runs / "mlflow", elsewhere):
-        curves = list(folder.rglob("metrics/validation_loss"))
+    assert done.exit_code == 0, done.output
+    for store in (folder / "runs" / "mlflow", tmp_path / "elsewhere"):
+        curves = list(store.rglob("metrics/validation_loss"))
         assert len(curves) == 1
         assert len(curves[0].read_text().splitlines()) == 5
         assert (curves[0].parent / "median_ape").exists()
         assert (curves[0].parent.parent / "params" / "learning_rate").exists()
+    assert not (tmp_path / "runs" / "mlflow").exists()
 
 
-def test_crossvalidation_on_the_command_line():
-    done = training("crossvalidate", "drawn-cars", "--folds", 3, "--only", 0, "--epochs", 1, "--limit", 200)
+def test_crossvalidate_prints_errors(data):
+    done = training(
+        "crossvalidate", TINY.name, "--folds", 3, "--only", 0, "--epochs", 1, "--limit", 200, "--data", data
+    )
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "fold" in done.stdout
     assert "median_ape" in done.stdout
 
 
-def test_what_is_wrong_is_said_in_one_line(tmp_path):
-    unknown = training("train", "digits-transformer")
-    no_photos = training("train", "cars-cnn", "--data", tmp_path)
+def test_an_error_is_one_line():
+    """In a real process, as a user sees it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "train", "digits-transformer"],
+        cwd=REPO, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
 
-    assert unknown.returncode == no_photos.returncode == 1
-    assert "error: No recipe for digits-transformer; there are" in unknown.stderr
-    assert "prices.csv" in no_photos.stderr
-    assert "Traceback" not in unknown.stderr + no_photos.stderr
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No recipe for digits-transformer; there are")
+    assert "Traceback" not in done.stderr
 
 
-def test_every_command_has_help():
-    for command in ("fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate"):
-        assert command in training(command, "--help").stdout
+def test_missing_photos_are_named(tmp_path):
+    done = training("train", "cars-cnn", "--data", tmp_path)
+
+    assert done.exit_code == 1
+    assert "prices.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    done = training(command, "--help")
+
+    assert done.exit_code == 0
+    assert command in done.stdout
+
+
+def test_help_lists_every_command():
+    done = training("--help")
+
+    assert done.exit_code == 0
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+def test_openmp_threads_sleep_while_idle():
+    """Set before torch is imported, unless the user has set it."""
+    code = "import os, training; print(os.environ['OMP_WAIT_POLICY'], 'torch' in __import__('sys').modules)"
+    for environment, policy in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=REPO,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == [policy, "False"]

@@ -1,4 +1,4 @@
-"""The recipes: what each is made of, and that a network learns by it."""
+"""The recipes: their parts fit together, and a network learns by them."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from training.data import augment, sources
 from training.recipes import PUBLISHED, RECIPES
 
 
-def test_the_price_of_drawn_cars_is_learned(trained_zoo):
+def test_prices_of_drawn_cars_are_learned(trained_zoo):
     measured = open_model(trained_zoo / "drawn-cars.onnx").card.measured
 
     assert measured.values["mape"] < 0.6 * measured.baseline["mape"]
@@ -17,7 +17,7 @@ def test_the_price_of_drawn_cars_is_learned(trained_zoo):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_hold_together(name):
+def test_parts_of_a_recipe_fit_together(name):
     recipe = RECIPES[name]
     height, width, channels = recipe.view.shape
     network = recipe.network().eval()
@@ -43,7 +43,7 @@ def test_augmented_pictures_are_still_pictures(change):
     assert not torch.equal(after, before)
 
 
-def test_the_published_models_are_recipes():
+def test_published_models_are_recipes():
     assert set(PUBLISHED) == {
         "digits-linear", "digits-mlp", "digits-cnn", "fashion-cnn", "cars-mlp", "cars-cnn", "cars-transfer",
     }  # fmt: skip

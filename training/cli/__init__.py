@@ -1,0 +1,1 @@
+"""Pieces of the command line `python -m training`."""

@@ -1,10 +1,10 @@
-"""What a command is about: recipes and models by their names, or all of them, and their data."""
+"""What a command works on: recipes or models by name, or all of them, with their data."""
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.model import Model, open_model
+from models.model import Model, find_model_files, open_model
 from training.data import sources
 from training.data.splits import DataError, Splits
 from training.recipe import Recipe
@@ -13,8 +13,12 @@ from training.recipes import PUBLISHED, RECIPES
 log = logging.getLogger(__name__)
 
 
-def recipes_of(names: list[str] | None, data: Path) -> list[Recipe]:
-    """The recipes of these names; without names, those that are published and whose data is at hand."""
+def select_recipes(names: list[str] | None, data: Path) -> list[Recipe]:
+    """The recipes of these names; without names, the published ones whose data is available.
+
+    Raises:
+        DataError: A name is not that of a recipe.
+    """
     unknown = set(names or ()) - set(RECIPES)
     if unknown:
         raise DataError(f"No recipe for {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}.")
@@ -27,17 +31,27 @@ def recipes_of(names: list[str] | None, data: Path) -> list[Recipe]:
     return [recipe for recipe in recipes if sources.is_available(recipe.data, data)]
 
 
-def load(recipe: Recipe, data: Path, limit: int | None) -> Splits:
+def load_splits(recipe: Recipe, data: Path, limit: int | None) -> Splits:
+    """The data of a recipe, with at most `limit` training pictures.
+
+    Raises:
+        DataError: It cannot be loaded.
+    """
     splits = sources.load(recipe.data, recipe.view, data)
     return splits.limited(limit) if limit else splits
 
 
-def models_of(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
-    """Each model with the data it was trained on; without names, those whose data is at hand."""
-    for name in names or [path.stem for path in sorted(zoo.glob("*.onnx"))]:
+def select_models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tuple[Model, Splits]]:
+    """Each model with the data it was trained on; without names, those whose data is available.
+
+    Raises:
+        DataError: The data cannot be loaded.
+        ZooError: A file is missing or does not open.
+    """
+    for name in names or [path.stem for path in find_model_files(zoo)]:
         model = open_model(zoo / f"{name}.onnx")
         if not names and not sources.is_available(model.card.training.name, data):
-            log.warning("%s: its data is not at hand", name)
+            log.warning("%s: skipped, its data is not at hand in %s", name, data)
             continue
         splits = sources.load(model.card.training.name, model.card.view, data)
         if splits.fingerprint != model.card.training.fingerprint:

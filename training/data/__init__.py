@@ -1,0 +1,1 @@
+"""Data sets as Splits: sources, loaders, augmentation, and what is drawn here."""

@@ -1,4 +1,4 @@
-"""Whole batches of training pictures, changed the way real uploads differ from the data.
+"""Augmentation of whole batches: the ways in which uploads differ from the data.
 
 Each function takes and returns float32 (N, C, H, W) in [0, 1] on any device and draws its random
 numbers from torch's global generator, which `fit` seeds.
@@ -12,31 +12,32 @@ from torch import Tensor
 
 
 def none(pictures: Tensor) -> Tensor:
+    """No augmentation."""
     return pictures
 
 
 def handwriting(pictures: Tensor) -> Tensor:
-    """Other hands and other pens: slant, size, wobble, stroke width, faint ink, noise, blur.
+    """Other handwriting and pens: slant, size, stroke width, faint ink, noise, blur.
 
-    The distortions of Simard et al. (ICDAR 2003), plus what the `digit` view lets through.
+    The distortions of Simard et al. (ICDAR 2003), and the defects that the `digit` view leaves in.
     """
-    pictures = _stroke_width(pictures, share=0.5)
+    pictures = _stroke_width(pictures, fraction=0.5)
     pictures = _warp(pictures, degrees=12, scale=(0.82, 1.12), shear=0.3, shift=0.08, wobble=0.055)
     return _ink(pictures)
 
 
 def distorted(pictures: Tensor) -> Tensor:
-    """Other hands only: the affine and elastic distortions of Simard et al. (ICDAR 2003)."""
+    """Other handwriting: the distortions of Simard et al. (ICDAR 2003), no other pens."""
     return _warp(pictures, degrees=10, scale=(0.85, 1.12), shear=0.2, shift=0.07, wobble=0.05)
 
 
 def garment(pictures: Tensor) -> Tensor:
-    """Clothing laid down a little differently: mirrored, shifted, turned, nearer or farther."""
+    """Other photos of clothing: mirrored, shifted, rotated, nearer or farther."""
     return _warp(pictures, degrees=5, scale=(0.9, 1.1), shear=0.05, shift=0.08, wobble=0.0, mirror=True)
 
 
 def street(pictures: Tensor) -> Tensor:
-    """Other views of a car: nearer or farther, tilted, off centre, mirrored, in another light."""
+    """Other photos of a car: scaled, tilted, off centre, mirrored, in other light."""
     count = len(pictures)
     pictures = _warp(pictures, degrees=4, scale=(0.8, 1.35), shear=0.05, shift=0.12, wobble=0.0, mirror=True)
     grey = pictures.mean(dim=1, keepdim=True)
@@ -48,31 +49,32 @@ def street(pictures: Tensor) -> Tensor:
 
 
 def feature_cutout(pictures: Tensor) -> Tensor:
-    """Maps of a trunk, of any range: mirrored, and half of them with a window blanked out.
+    """Feature maps of any range: half of them mirrored, half with a window set to 0.
 
-    DeVries and Taylor (Cutout, 2017), on features instead of pixels.
+    Cutout (DeVries and Taylor, 2017) on features instead of pixels.
     """
     count, _, height, width = pictures.shape
     mirrored = torch.rand(count, 1, 1, 1, device=pictures.device) < 0.5
     pictures = torch.where(mirrored, pictures.flip(3), pictures)
-    blanked = _window(count, height, pictures)[:, :, None] & _window(count, width, pictures)[:, None, :]
-    return _pick(0.5, pictures.masked_fill(blanked[:, None], 0.0), pictures)
+    window = _window(count, height, pictures)[:, :, None] & _window(count, width, pictures)[:, None, :]
+    return _pick(0.5, pictures.masked_fill(window[:, None], 0.0), pictures)
 
 
 def _window(count: int, length: int, like: Tensor) -> Tensor:
-    """bool (count, length): a stretch of up to half the length, anywhere."""
+    """A random interval of up to half the length, as a mask: bool (count, length)."""
     centre = torch.randint(0, length, (count, 1), device=like.device)
     reach = torch.randint(0, max(length // 4, 1) + 1, (count, 1), device=like.device)
     return (torch.arange(length, device=like.device) - centre).abs() <= reach
 
 
 def _uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
+    """A random number for each picture: float32 (count, 1, 1, 1)."""
     return torch.empty(count, 1, 1, 1, device=like.device).uniform_(low, high)
 
 
-def _pick(share: float, changed: Tensor, pictures: Tensor) -> Tensor:
-    """The changed version of a random share of the batch."""
-    chosen = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < share
+def _pick(fraction: float, changed: Tensor, pictures: Tensor) -> Tensor:
+    """The changed version of a random fraction of the batch."""
+    chosen = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < fraction
     return torch.where(chosen, changed, pictures)
 
 
@@ -85,7 +87,10 @@ def _warp(
     wobble: float,
     mirror: bool = False,
 ) -> Tensor:
-    """One affine map per picture plus a smooth random displacement, in units of half the picture."""
+    """An affine map and a smooth displacement of each picture.
+
+    `shift` and `wobble` are in halves of the picture.
+    """
     count, channels, height, width = pictures.shape
     size = (height, width)
 
@@ -93,7 +98,7 @@ def _warp(
         return torch.empty(count, device=pictures.device).uniform_(low, high)
 
     angle = draw(-degrees, degrees) * math.pi / 180
-    # Dividing by the scale: the map goes from the new picture to the old one.
+    # Divided by the scale because the map leads from the new picture to the old one.
     factor_x, factor_y = 1 / draw(*scale), 1 / draw(*scale)
     slant = draw(-shear, shear)
     cos, sin = angle.cos(), angle.sin()
@@ -112,22 +117,27 @@ def _warp(
     return F.grid_sample(pictures, grid, padding_mode=padding, align_corners=False)
 
 
-def _stroke_width(pictures: Tensor, share: float) -> Tensor:
-    """Strokes about half a pixel thicker or thinner, by a 3x3 dilation or erosion at twice the size."""
-    fate = torch.rand(len(pictures), device=pictures.device)
+def _stroke_width(pictures: Tensor, fraction: float) -> Tensor:
+    """Strokes about half a pixel thicker or thinner.
+
+    By a 3x3 dilation or erosion at twice the size.
+    """
+    draw = torch.rand(len(pictures), device=pictures.device)
     changed = pictures.clone()
-    for sign, chosen in ((1, fate < share / 2), (-1, fate > 1 - share / 2)):
-        few = pictures[chosen]
-        large = F.interpolate(few, scale_factor=2.0, mode="bilinear", align_corners=False)
-        grown = sign * F.avg_pool2d(F.max_pool2d(sign * large, 3, stride=1, padding=1), 2)
-        # A thin stroke may vanish altogether: bring its peak back to full ink.
-        peak = grown.amax(dim=(2, 3), keepdim=True)
-        changed[chosen] = torch.where(peak > 0.3, grown / peak.clamp_min(0.3), few) if sign < 0 else grown
+    for sign, chosen in ((1, draw < fraction / 2), (-1, draw > 1 - fraction / 2)):
+        before = pictures[chosen]
+        large = F.interpolate(before, scale_factor=2.0, mode="bilinear", align_corners=False)
+        after = sign * F.avg_pool2d(F.max_pool2d(sign * large, 3, stride=1, padding=1), 2)
+        if sign < 0:
+            # Erosion fades thin strokes: their peak goes back to full ink, or they stay as they were.
+            peak = after.amax(dim=(2, 3), keepdim=True)
+            after = torch.where(peak > 0.3, after / peak.clamp_min(0.3), before)
+        changed[chosen] = after
     return changed
 
 
 def _ink(pictures: Tensor) -> Tensor:
-    """Blur, hard or soft edges, faint ink, a little noise: each on a part of the batch."""
+    """Blur, hard or soft edges, faint ink, noise, each on a part of the batch."""
     count = len(pictures)
     blurred = F.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
     blurred = blurred / blurred.amax(dim=(2, 3), keepdim=True).clamp_min(0.3)

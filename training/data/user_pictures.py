@@ -1,4 +1,4 @@
-"""Anybody's own pictures to measure a model on: a table of labelled ones, a folder of strange ones."""
+"""A user's own pictures to measure a model on: a labelled table, a folder."""
 
 import csv
 from collections.abc import Sequence
@@ -16,9 +16,13 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 
 
 def labelled(table: Path, labels: Sequence[str], view: View) -> Examples:
-    """The pictures of a CSV file with the columns file (relative to it) and label, as `view` shows them.
+    """The pictures of a CSV file with the columns file (relative to it) and label.
 
-    Raises DataError where a column, a file or a label is not what it should be.
+    Returns:
+        Pixels as `view` shows them; targets are indices into `labels`.
+
+    Raises:
+        DataError: A column is missing, a file does not open, or a label is not in `labels`.
     """
     if not table.is_file():
         raise DataError(f"There is no table {table}.")
@@ -34,9 +38,13 @@ def labelled(table: Path, labels: Sequence[str], view: View) -> Examples:
 
 
 def folder(path: Path, view: View, most: int = 500) -> npt.NDArray[np.uint8]:
-    """Up to `most` pictures from a folder and those inside it, evenly taken, as `view` shows them.
+    """Up to `most` pictures of a folder and its subfolders, every n-th by name.
 
-    Raises DataError where there are none, or one does not open.
+    Returns:
+        uint8 (n, H, W, C), as `view` shows them.
+
+    Raises:
+        DataError: There are no pictures, or one does not open.
     """
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:

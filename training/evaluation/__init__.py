@@ -1,0 +1,1 @@
+"""How good models are: metrics, plots, cross-validation, and the service's prediction log."""

@@ -1,4 +1,4 @@
-"""How good an exported file is, measured on the file itself through onnxruntime."""
+"""Metrics of an exported file, measured on the file itself through onnxruntime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,20 +28,26 @@ from models.card import Measured, Outputs
 from models.model import Model
 from training.data.splits import Examples, Splits
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
 def predict(model: Model, pixels: npt.NDArray[np.uint8]) -> Outputs:
-    """The file's outputs for any number of pictures."""
-    batches = [model(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+    """The model's outputs for any number of pictures, uint8 (N, H, W, C)."""
+    batches = [model(pixels[start : start + BATCH_SIZE]) for start in range(0, len(pixels), BATCH_SIZE)]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """measured: the metrics, as they stand in a card. outputs: the file's answers to the test split.
-    confusion: int (K, K), true class by answered class, of a classifier. refused: the share of each kind
-    of stranger that is not familiar."""
+    """What an evaluation measured.
+
+    Attributes:
+        measured: The metrics, as a card holds them.
+        test: The examples that were measured on.
+        outputs: The model's outputs for them.
+        refused: The fraction of each kind of outlier that is not familiar.
+        confusion: Of a classifier: int64 (K, K), true class by predicted class.
+    """
 
     measured: Measured
     test: Examples
@@ -51,10 +57,10 @@ class Evaluation:
 
     def summary(self) -> dict[str, object]:
         """All figures, ready for JSON."""
-        found: dict[str, object] = self.measured.model_dump() | {"refused": dict(self.refused)}
+        values: dict[str, object] = self.measured.model_dump() | {"refused": dict(self.refused)}
         if self.confusion is not None:
-            found["confusion"] = self.confusion.tolist()
-        return found
+            values["confusion"] = self.confusion.tolist()
+        return values
 
 
 def evaluate(
@@ -63,10 +69,13 @@ def evaluate(
     outliers: Mapping[str, npt.NDArray[np.uint8]],
     examples: tuple[str, Examples] | None = None,
 ) -> Evaluation:
-    """Metrics on the test split, and those of the constant that suits the training split best.
+    """Measure a model on the test split, beside the constant that fits the training split best.
 
-    outliers: pixels of pictures that the model was not made for, by kind; it should know that they are.
-    examples: a name and examples to measure on instead of the test split.
+    Args:
+        model: An opened model.
+        splits: The data set it was trained on.
+        outliers: Pixels of pictures that the model was not made for, by kind; they should not be familiar.
+        examples: A name and examples to measure on instead of the test split.
     """
     name, test = examples or (f"{splits.name}, test split", splits.test)
     outputs = predict(model, test.pixels)
@@ -91,8 +100,12 @@ def evaluate(
 
 
 def classification(outputs: Outputs, test: Examples) -> tuple[npt.NDArray[np.int64], dict[str, float]]:
-    """The confusion matrix, and: accuracy; precision, recall, specificity, f1, f2 and roc_auc as means
-    over the classes; ece, the expected calibration error over 15 bins."""
+    """The confusion matrix and the metrics of a classifier.
+
+    Returns:
+        Int64 (K, K), true class by predicted class; and by name: accuracy; precision, recall, specificity,
+        f1, f2 and roc_auc as means over the classes; ece, the expected calibration error over 15 bins.
+    """
     probabilities = torch.from_numpy(outputs["probabilities"])
     classes = torch.from_numpy(test.targets.astype(np.int64))
     count = probabilities.shape[1]
@@ -111,29 +124,33 @@ def classification(outputs: Outputs, test: Examples) -> tuple[npt.NDArray[np.int
 
 
 def regression(outputs: Outputs, test: Examples) -> dict[str, float]:
-    """Errors of the price, and what its interval is worth: share of truths inside, of all, of those
-    told dearest and with each group counting the same; median width relative to the price. Where photos
-    come from several tables, each one's errors as well."""
-    truth = test.targets.astype(np.float64)
+    """The metrics of a regressor and of its intervals.
+
+    Returns:
+        By name: the errors of the price; coverage, the fraction of true prices inside their interval, of
+        all pictures, with each group counting the same, and of the quarter with the highest predictions;
+        the median width relative to the price. With photos from several tables, median_ape of each table.
+    """
+    targets = test.targets.astype(np.float64)
     low, high = outputs["low"], outputs["high"]
     value = outputs["value"].astype(np.float64)
-    covered = (low <= truth) & (truth <= high)
+    covered = (low <= targets) & (targets <= high)
     dearest = value >= np.quantile(value, 0.75)
-    values = errors(value, truth) | {
+    values = errors(value, targets) | {
         "coverage": float(covered.mean()),
-        "coverage_by_group": float(np.average(covered, weights=_by_group(test))),
+        "coverage_by_group": float(np.average(covered, weights=_equal_groups(test))),
         "coverage_dearest": float(covered[dearest].mean()),
         "median_relative_width": float(np.median((high - low) / value)),
     }
     tables = test.facts.get("table", np.full(len(test), ""))
     for table in sorted(set(tables)) if len(set(tables)) > 1 else ():
         inside = tables == table
-        values[f"median_ape_{table}"] = errors(value[inside], truth[inside])["median_ape"]
+        values[f"median_ape_{table}"] = errors(value[inside], targets[inside])["median_ape"]
     return values
 
 
-def _by_group(test: Examples) -> npt.NDArray[np.float64]:
-    """float64 (N,): each group, or each picture where there are none, weighs the same."""
+def _equal_groups(test: Examples) -> npt.NDArray[np.float64]:
+    """Weights, float64 (N,), under which each group, or each picture without groups, counts the same."""
     if test.groups is None:
         return np.ones(len(test))
     _, index, counts = np.unique(test.groups, return_inverse=True, return_counts=True)
@@ -141,20 +158,25 @@ def _by_group(test: Examples) -> npt.NDArray[np.float64]:
     return weights
 
 
-def errors(value: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> dict[str, float]:
-    """median_ape, mape: shares of the true price. mae, rmse: in the unit; mse in its square. r2 of the
-    price, r2_log of its logarithm."""
-    told, true = torch.from_numpy(value), torch.from_numpy(truth)
+def errors(predictions: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Errors of prices, each (N,).
+
+    Returns:
+        median_ape and mape as fractions of the true price, mae and rmse in its unit, mse in the square of the
+        unit, r2 of the price and r2_log of its logarithm.
+    """
+    predicted, true = torch.from_numpy(predictions), torch.from_numpy(targets)
     return {
-        "median_ape": float(np.median(np.abs(value - truth) / truth)),
-        "mape": float(mean_absolute_percentage_error(told, true)),
-        "mae": float(mean_absolute_error(told, true)),
-        "mse": float(mean_squared_error(told, true)),
-        "rmse": float(mean_squared_error(told, true, squared=False)),
-        "r2": float(r2_score(told, true)),
-        "r2_log": float(r2_score(told.log(), true.log())),
+        "median_ape": float(np.median(np.abs(predictions - targets) / targets)),
+        "mape": float(mean_absolute_percentage_error(predicted, true)),
+        "mae": float(mean_absolute_error(predicted, true)),
+        "mse": float(mean_squared_error(predicted, true)),
+        "rmse": float(mean_squared_error(predicted, true, squared=False)),
+        "r2": float(r2_score(predicted, true)),
+        "r2_log": float(r2_score(predicted.log(), true.log())),
     }
 
 
 def _round(values: dict[str, float]) -> dict[str, float]:
+    """Four significant digits."""
     return {name: float(f"{value:.4g}") for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""How good models are in service: the prediction log, joined with what its feedback says was true."""
+"""Metrics of models in service: the prediction log, joined with the true answers in its feedback."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -11,16 +11,22 @@ from pydantic import ValidationError
 from models.prediction_record import ClassAnswered, Feedback, Prediction, PriceAnswered, read_line
 from training.data.splits import DataError
 
-Z = 1.959964
-"""Of 95 % of a normal distribution."""
+Z_95 = 1.959964
+"""95 % of a normal distribution lie within this many standard deviations of its mean."""
 
 Key = tuple[str, int | None]
-"""A request and, in a batch call, the place of a picture."""
+"""A request id and, in a batch call, the index of a picture."""
 
 
 @dataclass(frozen=True)
 class PredictionLog:
-    """All lines of a folder. broken: lines that could not be read, cut off by a full disk or a kill."""
+    """All lines of a folder.
+
+    Attributes:
+        predictions: In the order of the files.
+        feedback: Likewise.
+        broken: Number of lines that could not be read, cut off by a full disk or a killed process.
+    """
 
     predictions: tuple[Prediction, ...]
     feedback: tuple[Feedback, ...]
@@ -29,43 +35,57 @@ class PredictionLog:
 
 @dataclass(frozen=True)
 class OnlineMetrics:
-    """One version of one model. answered, told: pictures, and those of them whose truth is known.
-    familiar: share of all that were. right: of a classifier. errors, inside: of a regressor, the absolute
-    errors as shares of the truth, and how many truths lay within the interval."""
+    """Metrics of one version of one model.
+
+    Attributes:
+        n: Number of pictures.
+        familiar: The fraction of them that was familiar.
+        n_labelled: Number of pictures whose true class or price is in the feedback.
+        n_correct: Of a classifier: how many of those were classified correctly.
+        errors: Of a regressor: their absolute errors as fractions of the true price.
+        n_covered: Of a regressor: how many true prices lay within the interval.
+    """
 
     model: str
     version: str
-    answered: int
+    n: int
     familiar: float
-    told: int
-    right: int | None = None
+    n_labelled: int
+    n_correct: int | None = None
     errors: tuple[float, ...] = ()
-    inside: int | None = None
+    n_covered: int | None = None
 
     @property
     def accuracy(self) -> tuple[float, float, float] | None:
-        """With the ends of its interval; None of prices, or where no truth is known."""
-        if self.right is None or not self.told:
+        """With the ends of its 95 % interval; None of a regressor, or without feedback."""
+        if self.n_correct is None or not self.n_labelled:
             return None
-        return (self.right / self.told, *wilson(self.right, self.told))
+        return (self.n_correct / self.n_labelled, *wilson(self.n_correct, self.n_labelled))
 
     @property
     def median_ape(self) -> float | None:
+        """The median of the errors; None of a classifier, or without feedback."""
         return float(np.median(self.errors)) if self.errors else None
 
     @property
     def coverage(self) -> tuple[float, float, float] | None:
-        """Share of true prices between low and high, with the ends of its interval."""
-        if self.inside is None or not self.told:
+        """The fraction of true prices between low and high, with the ends of its 95 % interval."""
+        if self.n_covered is None or not self.n_labelled:
             return None
-        return (self.inside / self.told, *wilson(self.inside, self.told))
+        return (self.n_covered / self.n_labelled, *wilson(self.n_covered, self.n_labelled))
 
 
 @dataclass(frozen=True)
 class FeedbackJoin:
-    """models: by name and version. What was told and could not be used: unmatched, of no prediction here;
-    ambiguous, where a model answered twice under one id; wrong_kind, a number for a class or a word for a
-    price; repeated, told again later."""
+    """Predictions joined with their feedback, and the number of feedback lines that were not used.
+
+    Attributes:
+        models: By name and version.
+        unmatched: Feedback to no prediction of the log.
+        ambiguous: Feedback to an id under which a model answered twice.
+        wrong_kind: A number for a class, or a word for a price.
+        repeated: Feedback that a later line about the same picture replaces.
+    """
 
     models: tuple[OnlineMetrics, ...]
     unmatched: int
@@ -74,8 +94,12 @@ class FeedbackJoin:
     repeated: int
 
 
-def read(folder: Path) -> PredictionLog:
-    """Every file of the log, the full ones too, in any order. Raises DataError where there is none."""
+def read_log(folder: Path) -> PredictionLog:
+    """Read every file of a prediction log, rotated ones too, in any order.
+
+    Raises:
+        DataError: The folder holds no prediction log.
+    """
     files = sorted(folder.glob("predictions-*.jsonl*"))
     if not files:
         raise DataError(
@@ -86,50 +110,49 @@ def read(folder: Path) -> PredictionLog:
     broken = 0
     for line in _lines(files):
         try:
-            read = read_line(line)
+            record = read_line(line)
         except ValidationError:
             broken += 1
             continue
-        if isinstance(read, Prediction):
-            predictions.append(read)
+        if isinstance(record, Prediction):
+            predictions.append(record)
         else:
-            feedback.append(read.feedback)
+            feedback.append(record.feedback)
     return PredictionLog(tuple(predictions), tuple(feedback), broken)
 
 
-def join(log: PredictionLog) -> FeedbackJoin:
-    """Each prediction with the last that was told about it."""
-    truths: dict[Key, Feedback] = {}
-    for told in sorted(log.feedback, key=lambda told: told.time):
-        truths[told.request_id, told.index] = told
-    answers: dict[Key, list[Prediction]] = defaultdict(list)
+def join_feedback(log: PredictionLog) -> FeedbackJoin:
+    """Join each prediction with the latest feedback about it."""
+    latest: dict[Key, Feedback] = {}
+    for feedback in sorted(log.feedback, key=lambda feedback: feedback.time):
+        latest[feedback.request_id, feedback.index] = feedback
+    by_key: dict[Key, list[Prediction]] = defaultdict(list)
+    by_model: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
     for prediction in log.predictions:
-        answers[prediction.request_id, prediction.index].append(prediction)
-    known: dict[tuple[str, str], list[tuple[Prediction, str | float]]] = defaultdict(list)
+        by_key[prediction.request_id, prediction.index].append(prediction)
+        by_model[prediction.model, prediction.version].append(prediction)
+    labelled: dict[tuple[str, str], list[tuple[Prediction, str | float]]] = defaultdict(list)
     unmatched = ambiguous = wrong_kind = 0
-    for key, told in truths.items():
-        candidates = answers.get(key, [])
-        # One picture may have been shown to several models under one id; to each only once.
+    for key, feedback in latest.items():
+        candidates = by_key.get(key, [])
+        # One picture may go to several models under one id, but to each only once.
         if any(count > 1 for count in Counter(candidate.model for candidate in candidates).values()):
             ambiguous += 1
             continue
-        fitting = [candidate for candidate in candidates if _fits(candidate, told.truth)]
+        fitting = [candidate for candidate in candidates if _is_of_kind(candidate, feedback.truth)]
         unmatched += not candidates
         wrong_kind += bool(candidates) and not fitting
         for prediction in fitting:
-            known[prediction.model, prediction.version].append((prediction, told.truth))
-    answered: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
-    for prediction in log.predictions:
-        answered[prediction.model, prediction.version].append(prediction)
-    models = tuple(_live(answered[name], known[name]) for name in sorted(answered))
-    return FeedbackJoin(models, unmatched, ambiguous, wrong_kind, len(log.feedback) - len(truths))
+            labelled[prediction.model, prediction.version].append((prediction, feedback.truth))
+    models = tuple(_metrics(by_model[name], labelled[name]) for name in sorted(by_model))
+    return FeedbackJoin(models, unmatched, ambiguous, wrong_kind, len(log.feedback) - len(latest))
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, Journal of the American Statistical Association, 1927)."""
-    share = hits / n
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    """The 95 % score interval of a fraction (Wilson, J. of the American Statistical Association, 1927)."""
+    p = hits / n
+    middle = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+    reach = Z_95 * np.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2)) / (1 + Z_95**2 / n)
     return max(float(middle - reach), 0.0), min(float(middle + reach), 1.0)
 
 
@@ -139,23 +162,27 @@ def _lines(files: list[Path]) -> Iterator[bytes]:
             yield from (line for line in file if line.strip())
 
 
-def _fits(prediction: Prediction, truth: str | float) -> bool:
+def _is_of_kind(prediction: Prediction, truth: str | float) -> bool:
+    """A label for a class, a number for a price."""
     return isinstance(truth, str) == isinstance(prediction.answer, ClassAnswered)
 
 
-def _live(answered: list[Prediction], known: list[tuple[Prediction, str | float]]) -> OnlineMetrics:
-    first = answered[0]
-    familiar = sum(prediction.familiar for prediction in answered) / len(answered)
+def _metrics(predictions: list[Prediction], labelled: list[tuple[Prediction, str | float]]) -> OnlineMetrics:
+    first = predictions[0]
+    familiar = sum(prediction.familiar for prediction in predictions) / len(predictions)
+    counts = (first.model, first.version, len(predictions), familiar, len(labelled))
     if isinstance(first.answer, ClassAnswered):
-        right = sum(p.answer.label == truth for p, truth in known if isinstance(p.answer, ClassAnswered))
-        return OnlineMetrics(first.model, first.version, len(answered), familiar, len(known), right=right)
+        correct = sum(
+            prediction.answer.label == truth
+            for prediction, truth in labelled
+            if isinstance(prediction.answer, ClassAnswered)
+        )
+        return OnlineMetrics(*counts, n_correct=correct)
     prices = [
         (prediction.answer, float(truth))
-        for prediction, truth in known
+        for prediction, truth in labelled
         if isinstance(prediction.answer, PriceAnswered)
     ]
     errors = tuple(abs(answer.price - truth) / truth for answer, truth in prices)
-    inside = sum(answer.low <= truth <= answer.high for answer, truth in prices)
-    return OnlineMetrics(
-        first.model, first.version, len(answered), familiar, len(known), errors=errors, inside=inside
-    )
+    covered = sum(answer.low <= truth <= answer.high for answer, truth in prices)
+    return OnlineMetrics(*counts, errors=errors, n_covered=covered)

@@ -1,7 +1,7 @@
-"""What people would rather look at than read: a model's curves, errors, calibration, best and worst.
+"""Plots of a model: training curves, errors, calibration, the worst and the best examples.
 
-Drawn from the exported file and its test split alone. Pictures of test examples go into the model card
-only where their licence allows it; photos of cars do not.
+All come from the exported file and its test split. Pictures of test examples go into the model card only
+where their licence allows it; photos of cars do not.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
-mpl.use("Agg")  # no window: reports are drawn on servers too
+mpl.use("Agg")  # needs no window: reports are drawn on servers too
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -21,21 +21,28 @@ from models.card import Card, ClassifierCard, RegressorCard
 from training.evaluation.evaluate import Evaluation
 
 PICTURES = Path("docs/models")
-"""Where pictures for the model cards go."""
+"""Where plots for the model cards go."""
 
 PUBLISHABLE = frozenset({"mnist", "fashion-mnist", "drawn-cars"})
-"""Data sets whose pictures may be shown to anybody."""
+"""Data sets whose licence allows showing their pictures."""
 
-SHOWN = 10
-"""How many of the worst and of the best examples are shown."""
+EXAMPLES_SHOWN = 10
+"""Of the worst, and as many of the best."""
 
-INK, SOFT, WARM = "#1f4e79", "#9db8d2", "#c0504d"
+RELIABILITY_BINS = 15
+PRICES_SHOWN = 300
+
+BLUE, LIGHT_BLUE, RED = "#1f4e79", "#9db8d2", "#c0504d"
 
 
 def report(card: Card, evaluation: Evaluation, published: Path, private: Path) -> list[Path]:
-    """Draw everything there is to draw; returns the paths of what was written.
+    """Draw all plots of a model and return the paths of the files.
 
-    published: a folder for what the model card may show. private: one for pictures it may not.
+    Args:
+        card: Of the model.
+        evaluation: On its test split.
+        published: A folder for what the model card may show.
+        private: A folder for pictures that it may not.
     """
     figures = {}
     if card.curves:
@@ -58,12 +65,13 @@ def report(card: Card, evaluation: Evaluation, published: Path, private: Path) -
 
 
 def _curves(card: Card) -> Figure:
+    """Loss and metric after each epoch, of the training and the validation split."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     epochs = np.arange(1, len(card.curves["train_loss"]) + 1)
     metric = "accuracy" if card.task == "classification" else "median absolute percentage error"
     for axis, kind, label in zip(axes, ("loss", "metric"), ("loss", metric), strict=True):
-        axis.plot(epochs, card.curves[f"train_{kind}"], color=SOFT, label="train (augmented)")
-        axis.plot(epochs, card.curves[f"validation_{kind}"], color=INK, label="validation")
+        axis.plot(epochs, card.curves[f"train_{kind}"], color=LIGHT_BLUE, label="train (augmented)")
+        axis.plot(epochs, card.curves[f"validation_{kind}"], color=BLUE, label="validation")
         axis.set(xlabel="epoch", title=label)
         axis.grid(alpha=0.3)
     axes[0].set_yscale("log")
@@ -72,15 +80,16 @@ def _curves(card: Card) -> Figure:
 
 
 def _confusion(card: ClassifierCard, confusion: npt.NDArray[np.int64]) -> Figure:
+    """The confusion matrix, shaded by the fraction of each row."""
     count = len(card.labels)
     figure, axis = plt.subplots(figsize=(0.5 * count + 1.5, 0.5 * count + 1.2), layout="constrained")
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.2)
+    fraction = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axis.imshow(np.sqrt(fraction), cmap="Blues", vmin=0, vmax=1.2)
     for row, column in np.argwhere(confusion):
-        colour = "white" if share[row, column] > 0.5 else "black"
+        colour = "white" if fraction[row, column] > 0.5 else "black"
         axis.text(column, row, confusion[row, column], ha="center", va="center", fontsize=8, color=colour)
-    turn = 0 if max(map(len, card.labels)) < 3 else 60
-    axis.set_xticks(range(count), card.labels, rotation=turn)
+    rotation = 0 if max(map(len, card.labels)) < 3 else 60
+    axis.set_xticks(range(count), card.labels, rotation=rotation)
     axis.set_yticks(range(count), card.labels)
     axis.set(xlabel="answer", ylabel="true class", title="confusion matrix")
     return figure
@@ -90,36 +99,36 @@ def _reliability(card: ClassifierCard, evaluation: Evaluation) -> Figure:
     """Confidence against accuracy in 15 bins, and how many pictures fall into each."""
     probabilities = evaluation.outputs["probabilities"]
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == evaluation.test.targets
-    place = np.minimum((confidence * 15).astype(int), 14)
-    counts = np.bincount(place, minlength=15)
-    some = counts > 0
-    says = np.bincount(place, confidence, 15)[some] / counts[some]
-    holds = np.bincount(place, right, 15)[some] / counts[some]
+    correct = probabilities.argmax(axis=1) == evaluation.test.targets
+    index = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    counts = np.bincount(index, minlength=RELIABILITY_BINS)
+    filled = counts > 0
+    mean_confidence = np.bincount(index, confidence, RELIABILITY_BINS)[filled] / counts[filled]
+    accuracy = np.bincount(index, correct, RELIABILITY_BINS)[filled] / counts[filled]
     figure, (axis, below) = plt.subplots(
         2, 1, figsize=(4.5, 5), layout="constrained", sharex=True, height_ratios=(3, 1)
     )
     axis.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
-    axis.plot(says, holds, "o-", color=INK)
+    axis.plot(mean_confidence, accuracy, "o-", color=BLUE)
     ece = evaluation.measured.values["ece"]
     axis.set(ylabel="share that is right", title=f"reliability: expected calibration error {ece:.2%}")
-    below.bar((np.arange(15) + 0.5) / 15, counts, width=0.06, color=SOFT)
+    below.bar((np.arange(RELIABILITY_BINS) + 0.5) / RELIABILITY_BINS, counts, width=0.06, color=LIGHT_BLUE)
     below.set(xlabel="confidence", ylabel="pictures", yscale="log", xlim=(0, 1))
     return figure
 
 
 def _prices(card: RegressorCard, evaluation: Evaluation) -> Figure:
-    """Told against true price, each with its interval; those outside in another colour."""
-    truth = evaluation.test.targets.astype(np.float64)
+    """Predicted against true price, each with its interval; those outside it in red."""
+    targets = evaluation.test.targets.astype(np.float64)
     outputs = evaluation.outputs
-    few = np.random.default_rng(0).permutation(len(truth))[:300]
+    few = np.random.default_rng(0).permutation(len(targets))[:PRICES_SHOWN]
     figure, axis = plt.subplots(figsize=(6, 5), layout="constrained")
-    inside = (outputs["low"] <= truth) & (truth <= outputs["high"])
-    for chosen, colour, label in ((inside, INK, "inside its interval"), (~inside, WARM, "outside")):
+    inside = (outputs["low"] <= targets) & (targets <= outputs["high"])
+    for chosen, colour, label in ((inside, BLUE, "inside its interval"), (~inside, RED, "outside")):
         part = few[chosen[few]]
-        axis.vlines(truth[part], outputs["low"][part], outputs["high"][part], color=colour, alpha=0.12)
-        axis.plot(truth[part], outputs["value"][part], ".", color=colour, markersize=5, label=label)
-    ends = np.array([truth.min(), truth.max()])
+        axis.vlines(targets[part], outputs["low"][part], outputs["high"][part], color=colour, alpha=0.12)
+        axis.plot(targets[part], outputs["value"][part], ".", color=colour, markersize=5, label=label)
+    ends = np.array([targets.min(), targets.max()])
     axis.plot(ends, ends, color="grey", linewidth=1, linestyle=":")
     metrics = evaluation.measured.values
     axis.set(
@@ -131,27 +140,26 @@ def _prices(card: RegressorCard, evaluation: Evaluation) -> Figure:
 
 
 def _examples(card: Card, evaluation: Evaluation) -> Figure:
-    """The worst and the best ten, each with what is true, what was answered, and the error."""
-    truth = evaluation.test.targets
+    """The worst and the best ten, each with the true and the predicted class or price, and the error."""
     if isinstance(card, ClassifierCard):
         probabilities = evaluation.outputs["probabilities"]
-        classes = truth.astype(np.int64)
-        wrong = 1 - probabilities[np.arange(len(classes)), classes]
-        answered = probabilities.argmax(axis=1)
+        classes = evaluation.test.targets.astype(np.int64)
+        errors = 1 - probabilities[np.arange(len(classes)), classes]
         captions = [
-            f"{card.labels[true]}, told {card.labels[told]}\nerror {error:.3f}"
-            for true, told, error in zip(classes, answered, wrong, strict=True)
+            f"{card.labels[true]}, told {card.labels[predicted]}\nerror {error:.3f}"
+            for true, predicted, error in zip(classes, probabilities.argmax(axis=1), errors, strict=True)
         ]
     else:
-        value, prices = evaluation.outputs["value"].astype(np.float64), truth.astype(np.float64)
-        wrong = np.abs(np.log(value / prices))
+        value = evaluation.outputs["value"].astype(np.float64)
+        prices = evaluation.test.targets.astype(np.float64)
+        errors = np.abs(np.log(value / prices))
         captions = [
-            f"{true:,.0f}, told {told:,.0f}\nerror {abs(told - true):,.0f}"
-            for true, told in zip(prices, value, strict=True)
+            f"{true:,.0f}, told {predicted:,.0f}\nerror {abs(predicted - true):,.0f}"
+            for true, predicted in zip(prices, value, strict=True)
         ]
-    order = np.argsort(wrong)
+    order = np.argsort(errors)
     figure, axes = plt.subplots(4, 5, figsize=(9, 8.5), layout="constrained")
-    rows: Sequence[npt.NDArray[np.intp]] = (order[: -SHOWN - 1 : -1], order[:SHOWN])
+    rows: Sequence[npt.NDArray[np.intp]] = (order[: -EXAMPLES_SHOWN - 1 : -1], order[:EXAMPLES_SHOWN])
     for axis, index in zip(axes.flat, np.concatenate(rows), strict=False):
         _show(axis, evaluation.test.pixels[index], captions[index])
     figure.suptitle("the worst ten, and the best ten")

@@ -1,0 +1,1 @@
+"""From weights to a calibrated, verified .onnx file and its model card."""

@@ -1,6 +1,6 @@
-"""What makes an answer honest: a temperature, an interval, and a sense for the unfamiliar.
+"""Calibration: the temperature of probabilities, and the interval around a price.
 
-All of it is fitted on pictures that no weight was trained on, and all of it ends up in the graph.
+Both are fitted on pictures that no weight was trained on, and both are part of the exported graph.
 """
 
 from collections.abc import Callable
@@ -10,45 +10,42 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-CLIP_SIGMAS = 8.0
-"""Standard deviations: whatever is farther away than this is simply far."""
-
-TREND = (0.1, 0.9)
-"""Quantiles of the calibration scores between which an interval widens: a trend carried on to the dearest
-tenth would ask a hundred times the price of the dearest."""
-
-FAMILIAR_SHARE = 0.985
-"""Share of the calibration pictures that count as familiar: where the threshold is put."""
+TREND_QUANTILES = (0.1, 0.9)
+"""Quantiles of the calibration scores between which an interval widens. Extrapolated to the dearest tenth,
+the trend would give bounds a hundred times the highest price."""
 
 
-def temperature(logits: Tensor, classes: Tensor) -> float:
+def fit_temperature(logits: Tensor, classes: Tensor) -> float:
     """The T for which softmax(logits / T) has the lowest cross entropy (Guo et al., ICML 2017)."""
-    return float(_minimum(lambda log_t: F.cross_entropy(logits / log_t.exp(), classes)).exp())
+    return float(_minimise(lambda log_t: F.cross_entropy(logits / log_t.exp(), classes)).exp())
 
 
-def _minimum(loss: Callable[[Tensor], Tensor]) -> Tensor:
-    """Where a smooth loss of one number is least, looked for from 0."""
-    at = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([at], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
+def _minimise(loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """The argument, (1,), at which a smooth loss is lowest; the search starts at 0."""
+    argument = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([argument], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        found = loss(at)
-        found.backward()  # type: ignore[no-untyped-call]
-        return found
+        value = loss(argument)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return at.detach()
+    return argument.detach()
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the true log price lies, as bounds around the told one, wider for dearer or cheaper cars.
+    """Bounds on the true log price around the predicted one, wider for dearer or for cheaper cars.
 
-    low, high: bounds for a score of 0. slope: what a score of 1 more does to them, as a logarithm.
-    scores: from where to where they do; beyond too few are known for a trend.
+    Attributes:
+        low: Added to the log price for the lower bound, at a score of 0.
+        high: The same for the upper bound.
+        slope: Growth of the logarithm of both per unit of the score.
+        scores: The range in which they grow; outside it there are too few pictures for a trend.
     """
 
     low: float
@@ -62,30 +59,33 @@ class Interval:
         return self.low * spread, self.high * spread
 
 
-def interval(
+def fit_interval(
     residuals: npt.NDArray[np.float64],
     scores: npt.NDArray[np.float64],
     groups: npt.NDArray[np.str_],
     coverage: float,
 ) -> Interval:
-    """Split conformal bounds on a residual, asymmetric, as wide as prices like it are uncertain, each
-    group counting the same.
+    """Split conformal bounds on a residual, asymmetric, widening with the score (docs/decisions/0016).
 
-    residuals: truth minus prediction on the log scale, of groups never trained on. scores: what the
-    network said, float64 (N,). `coverage` of new residuals lie inside, half of the rest on either side
-    (Lei et al., JASA 2018, with its locally weighted residuals; group weights because a new picture is
-    of a new group).
+    Lei et al. (JASA 2018), with its locally weighted residuals; each group counts the same, because a new
+    picture is of a new group.
+
+    Args:
+        residuals: True minus predicted log price, (N,), of groups that were never trained on.
+        scores: What the network predicted, (N,).
+        groups: The group of each picture, (N,).
+        coverage: Fraction of new residuals inside; half of the rest lies on either side.
     """
     _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1.0 / counts[index]
     order = np.argsort(scores)
-    ends = np.searchsorted(np.cumsum(weights[order]) / weights.sum(), TREND)
+    ends = np.searchsorted(np.cumsum(weights[order]) / weights.sum(), TREND_QUANTILES)
     least, greatest = (float(end) for end in scores[order][ends])
     scores = scores.clip(least, greatest)
-    slope = _slope(residuals, scores, weights)
+    slope = _fit_slope(residuals, scores, weights)
     scaled = residuals / np.exp(slope * scores)
     order = np.argsort(scaled)
-    # The unseen group stands at the far end of either tail: the finite-sample correction.
+    # The finite-sample correction: the unseen group may be at the far end of either tail.
     cumulative = np.cumsum(weights[order]) / (weights.sum() + 1)
     tail = (1 - coverage) / 2
     low = max(int(np.searchsorted(cumulative, tail, side="right")) - 1, 0)
@@ -93,91 +93,21 @@ def interval(
     return Interval(float(scaled[order][low]), float(scaled[order][high]), slope, (least, greatest))
 
 
-def _slope(
+def _fit_slope(
     residuals: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
 ) -> float:
-    """How the logarithm of the residuals' size grows with the score: maximum likelihood of a Laplace
-    distribution, and a normal prior of standard deviation 1/2: a handful of groups must not ask for the
-    absurd."""
+    """Growth of the logarithm of the residuals' size with the score.
+
+    Maximum likelihood of a Laplace distribution with a normal prior of standard deviation 1/2, so that a
+    handful of groups does not give an absurd slope.
+    """
     size, score, weight = (torch.from_numpy(values).double() for values in (residuals, scores, weights))
     size = size.abs().clamp_min(1e-9)
 
     def loss(slope: Tensor) -> Tensor:
-        share = weight / weight.sum()
-        level = (share * size * torch.exp(-slope * score)).sum().log() + slope * (share * score).sum()
+        fraction = weight / weight.sum()
+        scale = (fraction * size * torch.exp(-slope * score)).sum().log()
+        level = scale + slope * (fraction * score).sum()
         return weight.sum() * level + 2 * slope.square().sum()
 
-    return float(_minimum(loss))
-
-
-class Familiarity(nn.Module):
-    """How much a picture's features look like those of the training pictures: 1 fully, towards 0 not.
-
-    Two doubts, multiplied. A small network that was shown strangers (training/data/synthetic/outliers.py)
-    tells them from training pictures (outlier exposure, Hendrycks et al., ICLR 2019). For what is like
-    neither: the Mahalanobis distance to the training features in their leading principal
-    components, and the part of the features that those do not explain.
-    """
-
-    mean: Tensor
-    whiten: Tensor
-    axes: Tensor
-    residual: Tensor
-
-    def __init__(self, features: Tensor, strangers: Tensor, components: int = 120) -> None:
-        """features: float32 (N, F) of training pictures. strangers: float32 (M, F)."""
-        super().__init__()
-        mean = features.mean(0)
-        centred = features - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-        count = min(components, features.shape[1])
-        axes = vectors[:, -count:]
-        # Features that never vary (dead units) would otherwise divide by zero.
-        spread = values[-count:].clamp_min(1e-6 * max(float(values[-1]), 1e-6)).sqrt()
-        self.register_buffer("mean", mean)
-        self.register_buffer("axes", axes)
-        self.register_buffer("whiten", 1 / spread)
-        unexplained = (centred - centred @ axes @ axes.T).square().sum(1).mean()
-        # Where the components explain nearly everything, what is left over is rounding.
-        everything = centred.square().sum(1).mean()
-        self.register_buffer("residual", unexplained.clamp_min(0.01 * float(everything) + 1e-6))
-        self.probe = _tell_apart(*(self._described(part) for part in (features, strangers)))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """float32 (N, F) -> (N,) in [0, 1]."""
-        described = self._described(features)
-        distance = described[:, :-1].square().mean(1) + described[:, -1].square()
-        known: Tensor = self.probe(described)[:, 0].sigmoid()
-        return known * torch.exp(-0.05 * distance)
-
-    def _described(self, features: Tensor) -> Tensor:
-        """float32 (N, components + 1): whitened components and the length of what they leave over."""
-        centred = features - self.mean
-        projected = centred @ self.axes
-        rest = (centred - projected @ self.axes.T).square().sum(1, keepdim=True)
-        described = torch.cat([projected * self.whiten, (rest / self.residual).sqrt()], dim=1)
-        return described.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
-
-
-def _tell_apart(known: Tensor, strange: Tensor, hidden: int = 128, steps: int = 3000) -> nn.Module:
-    """A network with a positive score for what is known, both sides weighing the same."""
-    generator = torch.Generator().manual_seed(0)
-    torch.manual_seed(0)
-    probe = nn.Sequential(nn.Linear(known.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1))
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=3e-3, weight_decay=1e-2)
-    answers = torch.cat([torch.ones(256), torch.zeros(256)])
-    with torch.enable_grad():
-        for _ in range(steps):
-            batch = torch.cat([
-                part[torch.randint(len(part), (256,), generator=generator)] for part in (known, strange)
-            ])  # fmt: skip
-            loss = F.binary_cross_entropy_with_logits(probe(batch)[:, 0], answers)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    return probe.eval().requires_grad_(False)
-
-
-def threshold(familiarity: npt.NDArray[np.float32]) -> float:
-    """The score that FAMILIAR_SHARE of the calibration pictures reach."""
-    return float(np.quantile(familiarity, 1 - FAMILIAR_SHARE))
+    return float(_minimise(loss))

@@ -1,14 +1,15 @@
-"""The model card for people: <name>.md beside the .onnx file, generated from the card inside it."""
+"""The model card as a page: <name>.md beside the .onnx file, generated from the card inside it."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from models.atomic import write_atomically
 from models.card import Card, Histogram, PriceReference
 from models.model import Model
 
-REBUILD = "python -m training train {name}"
+REBUILD_COMMAND = "python -m training train {name}"
 
 MEANING = {
     "accuracy": "share of pictures with the right class",
@@ -34,30 +35,36 @@ MEANING = {
     "median_relative_width": "median of (high - low) / price",
 }
 
-PICTURED = {
+PLOTS = {
     "curves": "loss and metric after each epoch",
     "confusion": "confusion matrix",
     "reliability": "confidence against accuracy",
     "prices": "answered against true prices, with intervals",
     "examples": "the worst and the best ten of the test split",
 }
-"""What `python -m training report` draws."""
+"""The plots of `python -m training report`, with their captions."""
 
 
-def write_model_card(model: Model, pictures: Path) -> Path:
-    """Write <name>.md beside the model file, with what is in the folder pictures; return its path."""
+def write_model_card(model: Model, plots: Path) -> Path:
+    """Write <name>.md beside the model file, with the plots that are in the folder; return its path."""
     path = model.path.with_suffix(".md")
-    shown = {
-        name: os.path.relpath(pictures / f"{name}.png", path.parent)
-        for name in PICTURED
-        if (pictures / f"{name}.png").exists()
+    links = {
+        name: os.path.relpath(plots / f"{name}.png", path.parent)
+        for name in PLOTS
+        if (plots / f"{name}.png").exists()
     }
-    path.write_text(render(model.card, model.path.stat().st_size, shown))
+    write_atomically(path, render(model.card, model.path.stat().st_size, links))
     return path
 
 
-def render(card: Card, size: int, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The whole page as Markdown. pictures: paths, relative to the page, by their name in PICTURED."""
+def render(card: Card, size: int, plots: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The whole page as Markdown.
+
+    Args:
+        card: Of the model.
+        size: Bytes of its file.
+        plots: Paths, relative to the page, by their name in PLOTS.
+    """
     height, width, channels = card.view.shape
     view = ", ".join(f"{name} {value}" for name, value in card.view.model_dump().items())
     rows = "\n".join(
@@ -75,13 +82,13 @@ Generated from the card inside `{card.name}.onnx` (version {card.version}, {size
 
 Input `pixels`: uint8 (N, {height}, {width}, {channels}), made by the view `{view}` (models/image/views.py).
 Outputs, float32, one row per picture: {", ".join(f"`{name}`" for name in card.outputs)}.
-{_answer(card)}
+{_outputs(card)}
 A picture whose `familiarity` is below {card.familiarity_threshold:.4g} looks unlike the training pictures.
 
 ## What it learned from
 
 {card.training.name}: {card.training.count:,} training pictures ({card.training.licence}), fingerprint
-`{card.training.fingerprint[:16]}`.{_made(card)}
+`{card.training.fingerprint[:16]}`.{_pages(card)}
 
 ## How good it is
 
@@ -91,52 +98,53 @@ The constant is {constant} of the training split.
 | metric | this model | constant | meaning |
 |---|---|---|---|
 {rows}
-{_pictures(pictures)}{_usual(card)}
+{_plots(plots)}{_reference(card)}
 ## Limits
 
 {_limits(card)}
 
 ## Rebuild
 
-`{REBUILD.format(name=card.name)}`. Same data, same machine, same seed: same version.
+`{REBUILD_COMMAND.format(name=card.name)}`. Same data, same machine, same seed: same version.
 
 Licence of the file: {card.licence}.
 """
 
 
 def meaning(metric: str) -> str:
-    """What a metric is, in words."""
+    """What a metric measures, in words."""
     table = metric.removeprefix("median_ape_")
     return MEANING[metric] if table == metric else f"median_ape of the photos of {table} alone"
 
 
-def _pictures(pictures: Mapping[str, str]) -> str:
-    return "".join(f"\n![{PICTURED[name]}]({path})\n" for name, path in pictures.items())
+def _plots(plots: Mapping[str, str]) -> str:
+    return "".join(f"\n![{PLOTS[name]}]({path})\n" for name, path in plots.items())
 
 
-def _usual(card: Card) -> str:
-    """What drift is measured against."""
-    usual = card.reference
-    if usual is None:
+def _reference(card: Card) -> str:
+    """The distribution that drift is measured against."""
+    reference = card.reference
+    if reference is None:
         return ""
     facets = {}
-    if isinstance(usual, PriceReference):
-        facets["price"] = _bins(usual.prices)
+    if isinstance(reference, PriceReference):
+        facets["price"] = _bins(reference.prices)
     elif card.task == "classification":
-        shares = zip(card.labels, usual.classes, strict=True)
-        facets["class"] = ", ".join(f"{label} {share:.1%}" for label, share in shares)
-        facets["confidence"] = _bins(usual.confidence)
-    facets["familiarity"] = _bins(usual.familiarity)
+        fractions = zip(card.labels, reference.classes, strict=True)
+        facets["class"] = ", ".join(f"{label} {fraction:.1%}" for label, fraction in fractions)
+        facets["confidence"] = _bins(reference.confidence)
+    facets["familiarity"] = _bins(reference.familiarity)
     rows = "\n".join(f"- {facet}: {bins}" for facet, bins in facets.items())
     return (
-        f"\n## How it usually answers\n\nTo {usual.data}, n = {usual.n:,}. The service measures drift against"
-        f" this.\n\n{rows}\n"
+        f"\n## How it usually answers\n\nTo {reference.data}, n = {reference.n:,}. The service measures drift"
+        f" against this.\n\n{rows}\n"
     )
 
 
 def _bins(histogram: Histogram) -> str:
     first, *others = histogram.shares
-    above = (f"{share:.1%} from {edge:.6g}" for edge, share in zip(histogram.edges, others, strict=True))
+    bins = zip(histogram.edges, others, strict=True)
+    above = (f"{fraction:.1%} from {edge:.6g}" for edge, fraction in bins)
     return ", ".join((f"{first:.1%} below", *above))
 
 
@@ -144,7 +152,8 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _answer(card: Card) -> str:
+def _outputs(card: Card) -> str:
+    """What the outputs mean."""
     if card.task == "classification":
         return f"Classes in the order of `probabilities`: {', '.join(card.labels)}."
     return (
@@ -153,7 +162,8 @@ def _answer(card: Card) -> str:
     )
 
 
-def _made(card: Card) -> str:
+def _pages(card: Card) -> str:
+    """How many digits on pages were added to the training pictures."""
     if card.training.made == 0:
         return ""
     return (
@@ -177,10 +187,10 @@ def _limits(card: Card) -> str:
 
 
 def zoo_table(cards: Sequence[Card]) -> str:
-    """The table of the README: every model with its main figure beside the constant's."""
+    """The table of the README: each model's main figure beside that of the constant."""
     rows = ["| model | pixels | main figure | constant | n |", "|---|---|---|---|---|"]
     for card in cards:
-        metric, said = {
+        metric, text = {
             "classification": ("accuracy", "{:.2%} right"),
             "regression": ("median_ape", "{:.1%} median error"),
         }[card.task]
@@ -188,6 +198,6 @@ def zoo_table(cards: Sequence[Card]) -> str:
         value, constant = card.measured.values[metric], card.measured.baseline[metric]
         rows.append(
             f"| [{card.name}](models/zoo/{card.name}.md) | {height} x {width} x {channels}"
-            f" | {said.format(value)} | {constant:.1%} | {card.measured.n:,} |"
+            f" | {text.format(value)} | {constant:.1%} | {card.measured.n:,} |"
         )
     return "\n".join(rows)

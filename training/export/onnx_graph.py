@@ -1,4 +1,4 @@
-"""The ONNX graph of a model: traced from torch, made smaller, written with its card."""
+"""The ONNX graph of a model: traced from torch, stored smaller, written with its card."""
 
 import warnings
 from pathlib import Path
@@ -11,19 +11,20 @@ from torch import nn
 from models.card import METADATA_KEY, Card
 from training.recipe import Recipe
 
-HALVED = 4096
-"""Numbers a weight has at least to be stored as float16; smaller ones save nothing."""
+MIN_HALVED_SIZE = 4096
+"""Weights of fewer numbers stay float32: halving them saves nothing."""
 
 
-def trace(served: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
-    """The traced graph of a module in eval mode, its batch free.
+def trace(module: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
+    """The graph of a module in eval mode, with a free batch size.
 
-    Without the exporter's notes on where our source lies."""
+    The exporter's notes, which hold the paths of our source files, are removed.
+    """
     example = torch.zeros((2, *recipe.view.shape), dtype=torch.uint8)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations, not ours to mend
+        warnings.simplefilter("ignore")  # deprecations inside the exporter
         program = torch.onnx.export(
-            served, (example,), dynamo=True, verbose=False, input_names=["pixels"],
+            module, (example,), dynamo=True, verbose=False, input_names=["pixels"],
             output_names=list(card.outputs), dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     assert program is not None
@@ -41,18 +42,20 @@ def trace(served: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
 
 
 def write(graph: onnx.ModelProto, card: Card, path: Path) -> None:
-    """The graph with the card in its metadata."""
+    """Write the graph with the card in its metadata."""
     onnx.helper.set_model_props(graph, {METADATA_KEY: card.model_dump_json()})
     onnx.save_model(graph, path)
 
 
 def halve(graph: onnx.ModelProto) -> None:
-    """Store large weights as float16, to be widened when the file is opened: half the file, the same
-    float32 arithmetic."""
+    """Store large weights of the graph as float16, in place.
+
+    They are widened when the file is opened: half the file size, the same float32 arithmetic.
+    """
     casts = []
     for weight in graph.graph.initializer:
         values = onnx.numpy_helper.to_array(weight)
-        if weight.data_type != onnx.TensorProto.FLOAT or values.size < HALVED:
+        if weight.data_type != onnx.TensorProto.FLOAT or values.size < MIN_HALVED_SIZE:
             continue
         name = weight.name
         weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))

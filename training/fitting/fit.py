@@ -1,4 +1,4 @@
-"""The training loop: one function, plain to read. What it returns is a network and its history.
+"""The training loop: one function, plain to read. It returns a network and its history.
 
 Same recipe, same data, same machine: same weights. The loop seeds torch, shuffles with its own
 generator and asks for deterministic kernels.
@@ -8,223 +8,193 @@ import copy
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.data.splits import Examples, Splits
+from training.data.splits import Examples, Splits, group_weights
 from training.fitting.auxiliary import MultiTaskNetwork
-from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_whole
-from training.networks.architectures import Network
+from training.fitting.device import best_device, half_precision
+from training.fitting.progress import TrainingProgress
+from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_atomically
+from training.networks.architectures import Network, to_float
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def half_precision(where: torch.device, network: nn.Module | None = None) -> torch.autocast:
-    """bfloat16 where the machine has it: convolutions then take 0.6 of the time (docs/log.md).
-
-    network: one that is trained. On a CPU, convolutions of single channels run backwards at half the
-    speed in bfloat16: such a network stays in float32.
-    """
-    if where.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
-    has_it = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-    layers = () if network is None else network.modules()
-    grouped = any(isinstance(layer, nn.Conv2d) and layer.groups > 1 for layer in layers)
-    return torch.autocast("cpu", torch.bfloat16, enabled=has_it and not grouped)
+MIN_SCHEDULE_STEPS = 6
+"""OneCycleLR divides by zero where its warm-up is one step long, as in a try on very few pictures."""
 
 
 def fit(
     recipe: Recipe,
     splits: Splits,
     checkpoint: Path | None = None,
-    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda epoch: None,
 ) -> TrainingResult:
     """Train recipe.network on splits.train; keep the weights with the lowest validation loss.
 
-    checkpoint: a file written after every epoch; where it exists, training goes on from there.
-    watch: called after every epoch.
+    Args:
+        recipe: What is trained, and how.
+        splits: Pictures, or feature maps behind a frozen trunk (training/fitting/transfer.py).
+        checkpoint: A file written after every epoch; where it exists, training resumes from it.
+        on_epoch: Called after every epoch.
     """
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    where = device()
-    learner = MultiTaskNetwork(recipe, splits.train).to(where, memory_format=torch.channels_last)
-    target = LogPriceScaler.of(splits.train.targets) if recipe.task == "regression" else None
-    train = _on_device(splits.train, target, where)
-    hints = learner.encode(splits.train, where)
-    validation = _on_device(splits.validation, target, where)
-    weights = torch.from_numpy(group_weights(splits.train)).to(where)
-
-    steps_per_epoch = max(len(splits.train) // recipe.batch_size, 1)
-    optimizer = torch.optim.AdamW(
-        learner.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps_per_epoch, pct_start=0.2
-    )
-    average = torch.optim.swa_utils.AveragedModel(
-        learner,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(math.exp(-2 / steps_per_epoch)),
-        use_buffers=True,
-    )
-    history: list[EpochMetrics] = []
-    best = copy.deepcopy(learner.network.state_dict())
-    shuffle = torch.Generator().manual_seed(recipe.seed)
+    device = best_device()
+    network = MultiTaskNetwork(recipe, splits.train).to(device, memory_format=torch.channels_last)
+    scaler = LogPriceScaler.of(splits.train.targets) if recipe.task == "regression" else None
+    pixels, targets = _on_device(splits.train, scaler, device)
+    validation = _on_device(splits.validation, scaler, device)
+    facts = network.encode(splits.train, device)
+    weights = torch.from_numpy(group_weights(splits.train)).to(device)
+    steps_per_epoch = max(len(pixels) // recipe.batch_size, 1)
+    state = _TrainingState.initial(recipe, network, steps_per_epoch)
     if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=where, weights_only=True)
-        learner.load_state_dict(state["learner"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        shuffle.set_state(state["shuffle"].cpu())
-        torch.set_rng_state(state["random"].cpu())
-        history, best = [EpochMetrics(*values) for values in state["history"]], state["best"]
-        log.info("%s: going on after epoch %d", recipe.name, len(history))
+        state.load(checkpoint, device)
+        log.info("%s: resuming after epoch %d", recipe.name, len(state.history))
 
-    with _progress() as progress:
-        bar = progress.add_task(
-            recipe.name,
-            total=recipe.epochs * steps_per_epoch,
-            completed=len(history) * steps_per_epoch,
-            shown=_shown(history),
-        )
-        while len(history) < recipe.epochs and not _stale(history, recipe.patience):
-            learner.train()
-            losses, gaps = [], []
-            order = torch.randperm(len(splits.train), generator=shuffle).to(where)
-            for step in range(steps_per_epoch):
-                index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                pictures = recipe.augment(to_float(train[0][index]))
-                with half_precision(where, learner):
-                    scores, guesses = learner(pictures)
-                answers = train[1][index]
-                each = _losses(recipe, scores.float(), answers) + learner.hint_losses(guesses, hints, index)
+    with TrainingProgress(recipe, steps_per_epoch, state.history) as progress:
+        while len(state.history) < recipe.epochs and not _is_stale(state.history, recipe.patience):
+            network.train()
+            losses, metrics = [], []
+            order = torch.randperm(len(pixels), generator=state.shuffle).to(device)
+            for index in order[: steps_per_epoch * recipe.batch_size].split(recipe.batch_size):
+                pictures = recipe.augment(to_float(pixels[index]))
+                with half_precision(device, network):
+                    scores, logits = network(pictures)
+                each = _losses(recipe, scores.float(), targets[index])
+                each = each + network.auxiliary_losses(logits, {k: fact[index] for k, fact in facts.items()})
                 loss = (each * weights[index]).mean()
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                average.update_parameters(learner)
+                state.step(loss)
                 losses.append(loss.detach())
-                gaps.append(_metric(target, scores.detach().float(), answers))
-                progress.advance(bar)
-                if progress.tasks[bar].speed:
-                    speed = progress.tasks[bar].speed * recipe.batch_size
-                    progress.update(bar, shown=f"{speed:,.0f} images/s  {_shown(history)}")
+                metrics.append(_metric(scaler, scores.detach().float(), targets[index]))
+                progress.end_step()
 
-            mean_loss, mean_metric = (float(torch.stack(values).mean()) for values in (losses, gaps))
-            averaged = average.module.network.eval()
+            mean_loss, mean_metric = (float(torch.stack(values).mean()) for values in (losses, metrics))
+            averaged = state.average.module.network.eval()
             epoch = EpochMetrics(
-                len(history) + 1, mean_loss, mean_metric, *_validate(target, averaged, *validation)
+                len(state.history) + 1, mean_loss, mean_metric, *_validate(scaler, averaged, *validation)
             )
-            history.append(epoch)
-            if epoch.validation_loss <= min(past.validation_loss for past in history):
-                best = copy.deepcopy(averaged.state_dict())
-            watch(epoch)
-            progress.console.print(f"{recipe.name}  epoch {len(history)}/{recipe.epochs}  {_shown(history)}")
+            state.end_epoch(epoch, averaged)
+            on_epoch(epoch)
+            progress.end_epoch(state.history)
             if checkpoint is not None:
-                save_whole(checkpoint, {
-                    "learner": learner.state_dict(), "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
-                    "shuffle": shuffle.get_state(), "random": torch.get_rng_state(),
-                    "history": [astuple(epoch) for epoch in history], "best": best,
-                })  # fmt: skip
-    network = learner.network
-    network.load_state_dict(best)
-    return TrainingResult(network.eval().cpu(), target, tuple(history))
+                state.save(checkpoint)
+    best = network.network
+    best.load_state_dict(state.best)
+    return TrainingResult(best.eval().cpu(), scaler, tuple(state.history))
 
 
-def _on_device(part: Examples, target: LogPriceScaler | None, where: torch.device) -> tuple[Tensor, Tensor]:
-    """The whole split as uint8 on the device, once: batches are then an index away."""
-    answers = torch.from_numpy(part.targets) if target is None else target.standardise(part.targets)
-    return torch.from_numpy(part.pixels).to(where), answers.to(where)
+@dataclass
+class _TrainingState:
+    """All that changes while a network is trained: what a checkpoint holds, beside torch's random state.
 
-
-def to_float(pixels: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1], as in the exported graph.
-
-    Descriptions, float16 (N, C, H, W), are what a network takes already (training/fitting/transfer.py).
+    Attributes:
+        average: Exponential moving average of the weights; validated and kept instead of the last ones.
+        best: Weights of the epoch with the lowest validation loss.
     """
-    if pixels.dtype != torch.uint8:
-        return pixels.float()
-    # The strides stay those of (N, H, W, C): torch's channels_last, fastest for convolutions.
-    return pixels.permute(0, 3, 1, 2).float() / 255
+
+    network: MultiTaskNetwork
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    shuffle: torch.Generator
+    best: dict[str, Any]
+    history: list[EpochMetrics]
+
+    @staticmethod
+    def initial(recipe: Recipe, network: MultiTaskNetwork, steps_per_epoch: int) -> "_TrainingState":
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        steps = max(recipe.epochs * steps_per_epoch, MIN_SCHEDULE_STEPS)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.2
+        )
+        decay = math.exp(-2 / steps_per_epoch)
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        shuffle = torch.Generator().manual_seed(recipe.seed)
+        best = copy.deepcopy(network.network.state_dict())
+        return _TrainingState(network, average, optimizer, schedule, shuffle, best, history=[])
+
+    def step(self, loss: Tensor) -> None:
+        """Follow the gradient of one batch's loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+
+    def end_epoch(self, epoch: EpochMetrics, averaged: Network) -> None:
+        """Append the metrics; keep the averaged weights where none had a lower validation loss."""
+        self.history.append(epoch)
+        if epoch.validation_loss <= min(past.validation_loss for past in self.history):
+            self.best = copy.deepcopy(averaged.state_dict())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        save_atomically(path, {
+            "learner": self.network.state_dict(), "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "shuffle": self.shuffle.get_state(), "random": torch.get_rng_state(),
+            "history": [astuple(epoch) for epoch in self.history], "best": self.best,
+        })  # fmt: skip
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Continue from a checkpoint, with torch's random state as it was."""
+        state = torch.load(path, map_location=device, weights_only=True)
+        self.network.load_state_dict(state["learner"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.shuffle.set_state(state["shuffle"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        self.history = [EpochMetrics(*values) for values in state["history"]]
+        self.best = state["best"]
 
 
-def _losses(recipe: Recipe, scores: Tensor, answers: Tensor) -> Tensor:
+def _on_device(
+    examples: Examples, scaler: LogPriceScaler | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The whole split as tensors on the device, once: batches are then an index away."""
+    targets = torch.from_numpy(examples.targets) if scaler is None else scaler.standardise(examples.targets)
+    return torch.from_numpy(examples.pixels).to(device), targets.to(device)
+
+
+def _losses(recipe: Recipe, scores: Tensor, targets: Tensor) -> Tensor:
     """One loss per picture, float32 (N,)."""
     if recipe.task == "classification":
-        return F.cross_entropy(scores, answers, label_smoothing=recipe.label_smoothing, reduction="none")
-    return (scores[:, 0] - answers).abs()
-
-
-def group_weights(part: Examples) -> npt.NDArray[np.float32]:
-    """float32 (N,), mean 1. Forty photos of one car model are not forty independent prices: a group
-    counts with the square root of its size."""
-    if part.groups is None:
-        return np.ones(len(part), np.float32)
-    _, index, counts = np.unique(part.groups, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts[index])
-    return (weights / weights.mean()).astype(np.float32)
+        return F.cross_entropy(scores, targets, label_smoothing=recipe.label_smoothing, reduction="none")
+    return (scores[:, 0] - targets).abs()
 
 
 @torch.no_grad()
 def _validate(
-    target: LogPriceScaler | None, network: Network, pixels: Tensor, answers: Tensor
+    scaler: LogPriceScaler | None, network: Network, pixels: Tensor, targets: Tensor
 ) -> tuple[float, float]:
     """(loss, metric) of the validation split."""
     scores = torch.cat([network(to_float(batch)) for batch in pixels.split(256)])
-    gap = F.cross_entropy if target is None else F.l1_loss
-    loss = gap(scores if target is None else scores[:, 0], answers)
-    return float(loss), float(_metric(target, scores, answers))
+    loss = F.cross_entropy(scores, targets) if scaler is None else F.l1_loss(scores[:, 0], targets)
+    return float(loss), float(_metric(scaler, scores, targets))
 
 
-def _metric(target: LogPriceScaler | None, scores: Tensor, answers: Tensor) -> Tensor:
+def _metric(scaler: LogPriceScaler | None, scores: Tensor, targets: Tensor) -> Tensor:
     """Accuracy, or the median relative error of the price."""
-    if target is None:
-        return (scores.argmax(1) == answers).float().mean()
-    return ((scores[:, 0] - answers) * target.std).expm1().abs().median()
+    if scaler is None:
+        return (scores.argmax(1) == targets).float().mean()
+    return ((scores[:, 0] - targets) * scaler.std).expm1().abs().median()
 
 
-def _stale(history: list[EpochMetrics], patience: int) -> bool:
+def _is_stale(history: list[EpochMetrics], patience: int) -> bool:
+    """True after `patience` epochs without a lower validation loss."""
     if len(history) <= patience:
         return False
     losses = [epoch.validation_loss for epoch in history]
     return min(losses[-patience:]) > min(losses[:-patience])
-
-
-def _shown(history: list[EpochMetrics]) -> str:
-    if not history:
-        return ""
-    last = history[-1]
-    return (
-        f"loss {last.train_loss:.4f}  validation {last.validation_loss:.4f}"
-        f"  metric {last.validation_metric:.4f}"
-    )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[shown]}"),
-    )

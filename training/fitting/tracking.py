@@ -1,4 +1,4 @@
-"""Every training as an MLflow run: what it was asked for, its curves, what it came to.
+"""Every training as an MLflow run: its parameters, its curves, and the metrics of the exported file.
 
 Runs go to the folder runs/mlflow, or to wherever MLFLOW_TRACKING_URI points.
 """
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Before the import: MLflow reports its use to its makers otherwise.
+# Set before the import: MLflow sends usage statistics otherwise.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# Plain files need no database; MLflow keeps them for whoever asks.
+# Plain files need no database; MLflow keeps that store on request only.
 os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
 
 import mlflow
@@ -29,14 +29,19 @@ LOGGED_PARAMS = (
 
 @contextmanager
 def tracked(recipe: Recipe, runs: Path) -> Iterator[None]:
-    """One MLflow run around a training; it ends as failed where the block raises."""
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        mlflow.set_tracking_uri((runs / "mlflow").absolute().as_uri())
-    mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_name=f"{recipe.name}, seed {recipe.seed}"):
-        mlflow.log_params({"model": recipe.name} | {name: getattr(recipe, name) for name in LOGGED_PARAMS})
-        mlflow.log_params({f"hint_{name}": share for name, share in recipe.hints.items()})
-        yield
+    """One MLflow run around a training; it is marked as failed where the block raises."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri or (runs / "mlflow").absolute().as_uri())
+    try:
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=f"{recipe.name}, seed {recipe.seed}"):
+            params = {"model": recipe.name} | {name: getattr(recipe, name) for name in LOGGED_PARAMS}
+            mlflow.log_params(params | {f"hint_{name}": weight for name, weight in recipe.hints.items()})
+            yield
+    finally:
+        if uri is None:
+            # MLflow has put its address into the environment, where the next run would take it from.
+            mlflow.set_tracking_uri(None)
 
 
 def log_epoch(epoch: EpochMetrics) -> None:

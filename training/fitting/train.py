@@ -1,4 +1,4 @@
-"""One whole learning, as its recipe asks for it: pages, transfer, and a second training."""
+"""How a recipe is trained: the one place that decides about pages, a frozen trunk and a second training."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,34 +8,55 @@ from training.data.splits import Examples, Splits
 from training.data.synthetic.pages import pages
 from training.fitting.fit import fit
 from training.fitting.result import EpochMetrics, TrainingResult
-from training.fitting.transfer import fit_transfer
+from training.fitting.transfer import cache_features, fit_ensemble
 from training.recipe import Recipe
 
 
 def train_recipe(
     recipe: Recipe,
     splits: Splits,
-    checkpoint: Path,
-    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda epoch: None,
+    root: Path | None = None,
 ) -> TrainingResult:
-    """Arguments as those of `fit`; the epochs of a second training are counted on from the first."""
-    first = fit_transfer if recipe.frozen_body else fit
-    fitted = first(recipe, _with_pages(recipe, splits), checkpoint, watch)
+    """Train a network as its recipe asks, and once more where it has a `finish`.
+
+    Args:
+        recipe: What is trained, and how.
+        splits: Pictures, or what `cache_features` made of them.
+        checkpoint: As for `fit`; a second training, and each member of an ensemble, adds to its name.
+        on_epoch: As for `fit`; the epochs of a second training are counted on from the first.
+        root: Folder of data sets, where written pages are cached; None writes them anew.
+    """
+    first = _train_once(recipe, splits, checkpoint, on_epoch, root)
     if not recipe.finish:
-        return fitted
-    last = replace(recipe, network=lambda: fitted.network, **recipe.finish)
-    done = len(fitted.history)
+        return first
+    second = replace(recipe, network=lambda: first.network, **recipe.finish)
+    count = len(first.history)
 
-    def count_on(epoch: EpochMetrics) -> None:
-        watch(replace(epoch, epoch=epoch.epoch + done))
+    def on_later_epoch(epoch: EpochMetrics) -> None:
+        on_epoch(replace(epoch, epoch=epoch.epoch + count))
 
-    place = checkpoint.with_stem(f"{checkpoint.stem}-finish")
-    return fit(last, _with_pages(last, splits), place, count_on).after(fitted)
+    path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-finish")
+    return _train_once(second, splits, path, on_later_epoch, root).after(first)
 
 
-def _with_pages(recipe: Recipe, splits: Splits) -> Splits:
-    """The same set; the training pictures and as many pages written with them as the recipe asks for."""
+def _train_once(
+    recipe: Recipe,
+    splits: Splits,
+    checkpoint: Path | None,
+    on_epoch: Callable[[EpochMetrics], None],
+    root: Path | None,
+) -> TrainingResult:
+    splits = _with_pages(recipe, splits, root)
+    if not recipe.frozen_body:
+        return fit(recipe, splits, checkpoint, on_epoch)
+    return fit_ensemble(recipe, cache_features(recipe, splits), checkpoint, on_epoch)
+
+
+def _with_pages(recipe: Recipe, splits: Splits, root: Path | None) -> Splits:
+    """The splits with recipe.pages more training pictures: digits on photographed pages."""
     if recipe.pages == 0:
         return splits
-    written = pages(splits.train, recipe.pages, recipe.view, recipe.seed)
+    written = pages(splits.train, recipe.pages, recipe.view, recipe.seed, root=root)
     return replace(splits, train=Examples.joined(splits.train, written))

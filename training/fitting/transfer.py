@@ -1,7 +1,7 @@
-"""Transfer learning: a pretrained trunk describes every picture once, what follows it is trained.
+"""Transfer learning: a pretrained trunk runs once over every picture, what follows it is trained.
 
-On a CPU this turns hours into minutes: the trunk is most of the work and is done once for each view of
-a picture, and never backwards.
+On a CPU this turns hours into minutes: the trunk is most of the work and runs once for each augmented view of
+a picture, never backwards (docs/decisions/0010).
 """
 
 from collections.abc import Callable
@@ -14,78 +14,83 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from training.data import augment
-from training.data.splits import Examples, Splits
-from training.fitting.fit import device, fit, group_weights, half_precision, to_float
+from training.data.splits import Examples, Splits, group_weights
+from training.fitting.device import best_device, half_precision
+from training.fitting.fit import fit
 from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult
-from training.networks.architectures import Ensemble, Network
+from training.networks.architectures import Ensemble, Network, to_float
 from training.recipe import Recipe
 
 VIEWS_PER_PHOTO = 4
-"""How often each training picture is described: as it is, and augmented."""
-
-
-def fit_transfer(
-    recipe: Recipe,
-    splits: Splits,
-    checkpoint: Path | None = None,
-    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
-) -> TrainingResult:
-    """Train the members of recipe.network's ensemble one by one. Arguments as those of `fit`; the
-    history is that of the first member."""
-    return fit_members(recipe, cache_features(recipe, splits), checkpoint, watch)
+"""Feature maps per training picture: one as it is, the others augmented."""
 
 
 def cache_features(recipe: Recipe, splits: Splits) -> Splits:
-    """The pictures' maps behind the trunk instead of their pixels: float16 (N, C, H, W)."""
-    parts = {"train": VIEWS_PER_PHOTO, "validation": 1, "calibration": 1, "test": 1}
+    """The splits with the trunk's feature maps, float16 (N, C, H, W), instead of pixels.
+
+    The training split holds VIEWS_PER_PHOTO views of all its pictures one after the other, the first of
+    them not augmented. Splits that hold feature maps already come back as they are.
+    """
+    if splits.train.pixels.dtype != np.uint8:
+        return splits
+    views = {"train": VIEWS_PER_PHOTO, "validation": 1, "calibration": 1, "test": 1}
     network = recipe.network()
-    maps = {part: _maps(recipe, network, getattr(splits, part), views) for part, views in parts.items()}
+    maps = {part: _feature_maps(recipe, network, getattr(splits, part), n) for part, n in views.items()}
     return replace(splits, **maps)
 
 
-def fit_members(
+def fit_ensemble(
     recipe: Recipe,
-    maps: Splits,
+    features: Splits,
     checkpoint: Path | None = None,
-    watch: Callable[[EpochMetrics], None] = lambda epoch: None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda epoch: None,
 ) -> TrainingResult:
-    """As fit_transfer, on pictures that are described already."""
+    """Train the members of recipe.network's ensemble one by one, then its kernel.
+
+    Args:
+        recipe: Its network's body is a trunk and an Ensemble.
+        features: What `cache_features` returns.
+        checkpoint: As for `fit`; the number of the member is added to its name.
+        on_epoch: As for `fit`, of the first member only, whose history the result has.
+    """
     torch.manual_seed(recipe.seed)
     network = recipe.network()
     assert isinstance(network.body, nn.Sequential)
-    tails = network.body[1]
-    assert isinstance(tails, Ensemble)
-    fitted = []
-    for number, tail in enumerate(tails.members):
-        learner = replace(
+    ensemble = network.body[1]
+    assert isinstance(ensemble, Ensemble)
+    results = []
+    for number, tail in enumerate(ensemble.members):
+        member = replace(
             recipe, seed=recipe.seed + number, network=_member(tail, network), augment=augment.feature_cutout
         )
-        place = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
-        fitted.append(fit(learner, maps, place, watch if number == 0 else lambda epoch: None))
-        tail.load_state_dict(fitted[-1].network.body.state_dict())
+        path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
+        results.append(fit(member, features, path, on_epoch if number == 0 else lambda epoch: None))
+        tail.load_state_dict(results[-1].network.body.state_dict())
+    heads = [result.network.head for result in results]
     with torch.no_grad():
-        network.head.weight.copy_(torch.cat([f.network.head.weight for f in fitted], 1) / len(fitted))
-        network.head.bias.copy_(torch.stack([f.network.head.bias for f in fitted]).mean(0))
-    _fit_kernel(network.eval(), maps.train[: len(maps.train) // VIEWS_PER_PHOTO])
-    return TrainingResult(network.eval(), fitted[0].target, fitted[0].history)
+        network.head.weight.copy_(torch.cat([head.weight for head in heads], 1) / len(heads))
+        network.head.bias.copy_(torch.stack([head.bias for head in heads]).mean(0))
+    _fit_kernel(network.eval(), features.train[: len(features.train) // VIEWS_PER_PHOTO])
+    return TrainingResult(network.eval(), results[0].scaler, results[0].history)
 
 
 @torch.no_grad()
-def _fit_kernel(network: Network, unchanged: Examples) -> None:
-    """unchanged: the maps of the training pictures as they are."""
+def _fit_kernel(network: Network, train: Examples) -> None:
+    """Fit the kernel ridge regression on the feature maps of the training pictures, not augmented."""
     assert network.kernel is not None
-    batches = torch.from_numpy(unchanged.pixels).split(64)
+    batches = torch.from_numpy(train.pixels).split(64)
     features = torch.cat([
-        network.body[1](batch.float()) for batch in track(batches, "likeness to known pictures")
+        network.body[1](batch.float()) for batch in track(batches, "features for the kernel")
     ])  # fmt: skip
-    answers = LogPriceScaler.of(unchanged.targets).standardise(unchanged.targets)
-    network.kernel.fit(features, answers, torch.from_numpy(group_weights(unchanged)))
+    targets = LogPriceScaler.of(train.targets).standardise(train.targets)
+    network.kernel.fit(features, targets, torch.from_numpy(group_weights(train)))
 
 
 class _Member(Network):
-    """What is trained: float32 (N, C, H, W) maps in, scores out."""
+    """One member of the ensemble with its own head: float32 (N, C, H, W) feature maps in, scores out."""
 
     def features(self, pictures: Tensor) -> Tensor:
+        """The maps are normalised already."""
         features: Tensor = self.body(pictures)
         return features
 
@@ -96,19 +101,19 @@ def _member(tail: nn.Module, network: Network) -> Callable[[], Network]:
 
 
 @torch.no_grad()
-def _maps(recipe: Recipe, network: Network, part: Examples, views: int) -> Examples:
-    """Maps of `views` times the pictures; the first of them unchanged ones."""
-    where = device()
-    trunk = network.body[0].to(where, memory_format=torch.channels_last).eval()
-    mean, std = network.mean.to(where), network.std.to(where)
+def _feature_maps(recipe: Recipe, network: Network, examples: Examples, views: int) -> Examples:
+    """Feature maps of `views` views of each picture; those of the first view are not augmented."""
+    device = best_device()
+    trunk = network.body[0].to(device, memory_format=torch.channels_last).eval()
+    mean, std = network.mean.to(device), network.std.to(device)
     rows = []
     torch.manual_seed(recipe.seed)
     for view in range(views):
         change = augment.none if view == 0 else recipe.augment
-        batches = torch.from_numpy(part.pixels).split(32)
-        for batch in track(batches, f"describing, view {view + 1} of {views}"):
-            pictures = change(to_float(batch.to(where)))
-            with half_precision(where):
+        batches = torch.from_numpy(examples.pixels).split(32)
+        for batch in track(batches, f"feature maps, view {view + 1} of {views}"):
+            pictures = change(to_float(batch.to(device)))
+            with half_precision(device):
                 rows.append(trunk((pictures - mean) / std).half().cpu().numpy())
-    many = part[np.tile(np.arange(len(part)), views)] if views > 1 else part
-    return replace(many, pixels=np.concatenate(rows))
+    repeated = examples[np.tile(np.arange(len(examples)), views)] if views > 1 else examples
+    return replace(repeated, pixels=np.concatenate(rows))

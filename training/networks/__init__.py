@@ -1,0 +1,1 @@
+"""Architectures, a pretrained trunk, kernel ridge regression, networks in NumPy."""

@@ -1,8 +1,8 @@
 """The lectures' networks, each a short list of layers.
 
 A Network takes float32 (N, C, H, W) in [0, 1] and returns raw scores float32 (N, outputs): logits of
-a classifier, the standardised log price of a regressor. What makes an answer of them is added at
-export (training/export/modules.py).
+a classifier, the standardised log price of a regressor. Export adds what turns them into probabilities
+and prices (training/export/modules.py).
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,14 @@ from training.networks.kernel_ridge import KernelRidge
 
 
 class Network(nn.Module):
-    """Normalisation, a body that describes the picture, and a linear head that answers.
+    """Normalisation, a body that extracts features, and a linear head.
 
-    body: (N, C, H, W) -> features (N, F); head: (N, F) -> (N, outputs). kernel: where there is one, the
-    answer is the mean of the head's and its own.
+    Attributes:
+        mean: float32 (1, C, 1, 1), subtracted from the pictures.
+        std: float32 (1, C, 1, 1), divides them.
+        body: Normalised pictures (N, C, H, W) -> features (N, F).
+        head: Features (N, F) -> scores (N, outputs).
+        kernel: A second prediction from the features; the scores are then the mean of both.
     """
 
     mean: Tensor
@@ -40,6 +44,7 @@ class Network(nn.Module):
         self.kernel = kernel
 
     def features(self, pictures: Tensor) -> Tensor:
+        """float32 (N, C, H, W) in [0, 1] -> (N, F)."""
         features: Tensor = self.body((pictures - self.mean) / self.std)
         return features
 
@@ -49,6 +54,7 @@ class Network(nn.Module):
         return scores if self.kernel is None else (scores + self.kernel(features)) / 2
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """float32 (N, C, H, W) in [0, 1] -> scores (N, outputs)."""
         return self.scores(self.features(pictures))
 
 
@@ -70,7 +76,8 @@ def digits_mlp(hidden: int = 800) -> Network:
 def digits_cnn(repeats: int = 3) -> Network:
     """Three blocks of 3x3 convolutions, 28 -> 14 -> 7 -> 3 pixels, then 128 features.
 
-    repeats: convolutions in the second and in the third block.
+    Args:
+        repeats: Convolutions in the second and in the third block.
     """
     body = nn.Sequential(
         *_conv(1, 32), *_conv(32, 32), nn.MaxPool2d(2),
@@ -82,13 +89,13 @@ def digits_cnn(repeats: int = 3) -> Network:
 
 
 def cars_mlp(side: int) -> Network:
-    """The lecture's first price network: flatten, 100 hidden units, one number."""
+    """The lecture's first price network: one hidden layer of 100 units."""
     body = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 100), nn.ReLU())
     return Network(body, nn.Linear(100, 1), PHOTO_MEAN, PHOTO_STD)
 
 
 def cars_cnn() -> Network:
-    """Three convolution blocks, each halving the picture, then two fully connected layers."""
+    """Three convolution blocks that halve the picture, then two linear layers."""
     body = nn.Sequential(
         *_conv(3, 48, stride=2), nn.MaxPool2d(2),
         *_conv(48, 96), nn.MaxPool2d(2),
@@ -99,27 +106,34 @@ def cars_cnn() -> Network:
 
 
 class Ensemble(nn.Module):
-    """Several bodies that look at the same: their features side by side."""
+    """Several modules with the same input; their features (N, F) are concatenated."""
 
     def __init__(self, members: Iterable[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The input of each member -> (N, members * F)."""
         return torch.cat([member(x) for member in self.members], dim=1)
 
 
 def cars_transfer(members: int = 2, hidden: int = 256) -> Network:
-    """An ImageNet network whose first blocks are left alone and whose last ones learn prices, twice,
-    from different seeds (training/fitting/transfer.py); the head is the mean of theirs, and a kernel looks
-    for likeness in the features of both."""
+    """Transfer learning: a frozen ImageNet trunk, several tails, head and kernel.
+
+    Only the tails, the last blocks, are fine-tuned (training/fitting/transfer.py, docs/decisions/0010). The
+    head is the mean of those that were trained with the tails; the kernel is fitted on the features of all.
+
+    Args:
+        members: Tails.
+        hidden: Features of each tail.
+    """
     parts = [efficientnet.efficientnet_lite2() for _ in range(members)]
     tails = Ensemble(
         nn.Sequential(
-            top, nn.BatchNorm1d(efficientnet.FEATURES), nn.Dropout(0.3),
+            tail, nn.BatchNorm1d(efficientnet.FEATURES), nn.Dropout(0.3),
             nn.Linear(efficientnet.FEATURES, hidden), nn.ReLU(), nn.Dropout(0.3),
         )
-        for _, top in parts
+        for _, tail in parts
     )  # fmt: skip
     body = nn.Sequential(parts[0][0], tails)
     width = members * hidden
@@ -134,3 +148,14 @@ def _conv(channels_in: int, channels_out: int, stride: int = 1) -> tuple[nn.Modu
 def _convs(channels_in: int, channels_out: int, repeats: int) -> list[nn.Module]:
     widths = [channels_in] + [channels_out] * (repeats - 1)
     return [layer for width in widths for layer in _conv(width, channels_out)]
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Pixels, uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1], as in the exported graph.
+
+    Feature maps behind a frozen trunk, float16 (N, C, H, W), are only widened to float32.
+    """
+    if pixels.dtype != torch.uint8:
+        return pixels.float()
+    # The strides stay those of (N, H, W, C): torch's channels_last, fastest for convolutions.
+    return pixels.permute(0, 3, 1, 2).float() / 255

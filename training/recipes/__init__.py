@@ -1,4 +1,4 @@
-"""All recipes, by name. A new model is a new Recipe in one of these modules."""
+"""All recipes by name: a new model is a new Recipe in one of these modules."""
 
 from training.recipe import Recipe
 from training.recipes import cars, digits, fashion

@@ -1,4 +1,4 @@
-"""The price of a car from its photo: the lectures' MLP and CNN, and drawn cars to try them on."""
+"""The price of a car from its photo: MLP, CNN, transfer learning, drawn cars."""
 
 from models.image.views import PhotoView, SquashView
 from training.data import augment
@@ -6,10 +6,10 @@ from training.networks import architectures
 from training.recipe import Recipe
 
 MLP_SIDE = 32
-"""More pixels only overfit more: on 64 x 64 the validation error is that of a constant (docs/log.md)."""
+"""Pixels. More of them overfit: at 64 the validation error is that of a constant (docs/log.md)."""
 
-# Cars are wide and a square crop would cut off their ends: with the shorter side at two thirds of the
-# crop, a 3:2 photo is seen whole, with black bars.
+# Cars are wide, and a square crop would cut off their ends. With the shorter side at two thirds of the
+# crop, a 3:2 photo is seen whole between black bars.
 
 MLP = Recipe(
     name="cars-mlp",
@@ -49,7 +49,7 @@ TRANSFER = Recipe(
     view=SquashView(width=256, height=208),
     network=architectures.cars_transfer,
     augment=augment.street,
-    # An epoch is four views of every photo.
+    # An epoch is four augmented views of every photo.
     epochs=2,
     batch_size=64,
     learning_rate=7e-4,

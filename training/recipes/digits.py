@@ -1,4 +1,4 @@
-"""Handwritten digits: the lectures' three networks, from one matrix to a convolutional one."""
+"""Handwritten digits: linear, one hidden layer, convolutional."""
 
 from models.image.views import DigitView
 from training.data import augment
@@ -48,7 +48,7 @@ CNN = Recipe(
     network=architectures.digits_cnn,
     augment=augment.handwriting,
     pages=30_000,
-    # What strangers send is learned first; the end is nearer to MNIST.
+    # Users' photos first, then a phase nearer to MNIST (docs/decisions/0009).
     finish={"epochs": 5, "learning_rate": 3e-4, "augment": augment.distorted, "pages": 8_000},
     epochs=24,
     batch_size=128,

@@ -1,4 +1,4 @@
-"""Clothing in ten classes: Fashion-MNIST, the third family. One Recipe, one file."""
+"""Clothing in ten classes: Fashion-MNIST."""
 
 from functools import partial
 

@@ -29,7 +29,9 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """The result of a closed loop: each connection sends its next request after its response.
+    """The result of a closed loop.
+
+    Each connection sends its next request after its response.
 
     Attributes:
         requests_per_s: Requests answered with 2xx.
@@ -46,7 +48,9 @@ class ClosedLoop:
 
 @dataclass(frozen=True)
 class OpenLoop:
-    """The result of an open loop: requests are sent at a fixed rate, independently of the responses.
+    """The result of an open loop.
+
+    Requests are sent at a fixed rate, independently of the responses.
 
     Attributes:
         sent_per_s: Requests that were sent.
@@ -101,10 +105,11 @@ def parse_wrk(printed: str) -> ClosedLoop:
 
 
 def open_loop(url: str, body: Body, rate: float, seconds: int, scratch: Path) -> OpenLoop:
-    """Post the body at a fixed rate, over as many connections as there are requests in a period.
+    """Post the body at a fixed rate.
 
-    The loop is open for responses that take up to a period. The connections are opened evenly over the first
-    period, which is not measured: opened in half of it, they would all send in that half of every period.
+    There are as many connections as requests in a period: the loop is open for responses that take up to a
+    period. The connections are opened evenly over the first period, which is not measured: opened in half of
+    it, they would all send in that half of every period.
 
     Args:
         url: Where to post to.

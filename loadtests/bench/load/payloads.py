@@ -37,7 +37,7 @@ def raw_body(upload: Upload) -> Body:
 
 
 def tensor(upload: Upload) -> Body:
-    """A V2 inference request: the file in base64 as a BYTES tensor, by MLServer's documentation."""
+    """A V2 inference request with the file in base64, as MLServer documents it."""
     content = {
         "inputs": [{
             "name": "image", "shape": [1, 1], "datatype": "BYTES", "parameters": {"content_type": "base64"},

@@ -14,7 +14,7 @@ GRAIN_SIGMA = 6.0
 
 
 def twelve_megapixels(count: int) -> list[Upload]:
-    """The cars of loadtests.pictures, photos where there are any, enlarged and with sensor noise."""
+    """The cars of loadtests.pictures, enlarged and with sensor noise."""
     cars = pictures.cars()
     chosen = cars[:: max(len(cars) // count, 1)][:count]
     # One noise for all: drawing 36 million numbers takes longer than everything else.

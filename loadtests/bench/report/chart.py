@@ -10,7 +10,10 @@ from loadtests.charts import INK, SOFT, WARM, plt
 
 
 def draw(results: Results, models: Sequence[str], path: Path) -> None:
-    """One panel per model, multipart at 16 and 64 connections, whiskers from the least to the most."""
+    """Draw one panel per model, of multipart requests at 16 and 64 connections.
+
+    Whiskers reach from the least to the most of the rounds.
+    """
     figure, panels = plt.subplots(
         1, len(models), figsize=(1 + 5 * len(models), 3.6), squeeze=False, layout="constrained"
     )

@@ -1,4 +1,7 @@
-"""The goals and whether they are met; each is judged by its worst figure over 16 and 64 connections."""
+"""The goals and whether they are met.
+
+Each is judged by its worst figure over 16 and 64 connections.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,10 +147,10 @@ def _times(work: str, other: str, factor: float, ratios: list[float]) -> Verdict
 
 
 def _at_least(work: str, goal: str, value: float | None, limit: float, figure: str) -> Verdict:
-    """The verdict on a value that may not be below the limit; figure is a format string for it."""
+    """Whether the value is not below the limit; figure is a format string for it."""
     return Verdict(work, goal, *(("", None) if value is None else (figure.format(value), value >= limit)))
 
 
 def _at_most(work: str, goal: str, value: float | None, limit: float, figure: str) -> Verdict:
-    """The verdict on a value that may not be above the limit; figure is a format string for it."""
+    """Whether the value is not above the limit; figure is a format string for it."""
     return Verdict(work, goal, *(("", None) if value is None else (figure.format(value), value <= limit)))

@@ -1,4 +1,4 @@
-"""The section of docs/benchmarks.md that the benchmark writes: goals, tables, versions, machine."""
+"""The section of docs/benchmarks.md that the benchmark writes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Run:
 
 
 def rewrite(text: str, section: str) -> str:
-    """Replace the section between the markers; without markers, append it under its heading.
+    """Replace the section between the markers; without any, append it.
 
     Raises:
         ValueError: There is a first marker without a second.
@@ -169,7 +169,7 @@ def _versions() -> str:
 
 
 def _measured_servers(results: Results, cases: Sequence[Scenario]) -> list[str]:
-    """The names of servers that any of the scenarios was measured with, in the order of the tables."""
+    """Servers that any of the scenarios was measured with, in order."""
     measured = {name for case in cases for name in results.servers(case)}
     return [name for name in CONTENDERS if name in measured]
 

@@ -62,7 +62,10 @@ class Results:
         return sum(values) if values else None
 
     def ratio(self, over: tuple[str, Scenario, str], under: tuple[str, Scenario, str]) -> float | None:
-        """The median of the ratios within each round: drifts of the machine affect both sides alike."""
+        """The median of the ratios within each round.
+
+        Drifts of the machine affect both sides of a round alike.
+        """
         above, below = self.by_round(*over), self.by_round(*under)
         ratios = [above[number] / below[number] for number in above if below.get(number)]
         return statistics.median(ratios) if ratios else None

@@ -1,6 +1,6 @@
-"""The calls of the model repository over HTTP: what is loaded, load this, unload that.
+"""The calls of the model repository: what is loaded, load this, unload that.
 
-As in the Open Inference Protocol's extension, but that errors are problem+json and that a model only ever
+As in the Open Inference Protocol's extension, except that errors are problem+json and that a model only ever
 comes from its file in the folder, never from the call:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
 """
@@ -9,78 +9,83 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import bentoml
 from starlette.responses import Response
 
+from service.application import Application
 from service.errors import Forbidden, Malformed
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead, read_body
-from service.repository.watcher import ModelWatcher
 
-PREFIX = "/v2/repository/"
+INDEX = "/v2/repository/index"
 
-_CHANGE = re.compile(PREFIX + r"models/([^/]+)/(load|unload)")
+_CHANGE = re.compile(r"/v2/repository/models/([^/]+)/(load|unload)")
 
 MAX_BODY_BYTES = 64 * 2**10
-"""Bytes of JSON that a call carries, at most."""
+"""Of the JSON that a call carries."""
+
+Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
-class Call:
-    """label: its path without the model's name, which a client may choose at will."""
+class RepositoryCall:
+    """One call at one path.
+
+    Attributes:
+        label: Its path without the name of the model, which a client may choose at will.
+        methods: Those it answers.
+        verb: What it does.
+        model: The name in the path.
+    """
 
     label: str
     methods: tuple[str, ...]
-    answer: Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
+    verb: Literal["index", "load", "unload"]
+    model: str = ""
+
+    def respond(self, application: Application) -> Respond:
+        """The endpoint."""
+
+        async def index(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+            only_ready = (await _json(application, head, receive)).get("ready") is True
+            entries = [entry.model_dump() for entry in await application.watcher.index()]
+            if only_ready:
+                entries = [entry for entry in entries if entry["state"] == "READY"]
+            return Response(json.dumps(entries), media_type="application/json")
+
+        async def change(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+            if not application.settings.model_control:
+                raise Forbidden(
+                    "Models are not changed over HTTP here; GLIMPSE_MODEL_CONTROL=true allows it."
+                )
+            parameters = (await _json(application, head, receive)).get("parameters", {})
+            if not isinstance(parameters, dict):
+                raise Malformed("`parameters` must be a JSON object.")
+            if set(parameters) - {"unload_dependents"}:
+                raise Malformed("A model is loaded from its file in the folder; send no `parameters`.")
+            watcher = application.watcher
+            await (watcher.load if self.verb == "load" else watcher.unload)(self.model)
+            return Response()
+
+        return index if self.verb == "index" else change
 
 
-def find(path: str) -> Call | None:
+def find(path: str) -> RepositoryCall | None:
     """The call at this path, if it is one of these."""
-    if path == f"{PREFIX}index":
-        return Call(path, ("GET", "POST"), _index)
-    matched = _CHANGE.fullmatch(path)
-    if matched is None:
+    if not path.startswith("/v2/repository/"):
         return None
-    name, verb = matched.groups()
-
-    async def change(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        repository = _repository(control=True)
-        if set(await _parameters(head, receive)) - {"unload_dependents"}:
-            raise Malformed("A model is loaded from its file in the folder; send no `parameters`.")
-        await (repository.load(name) if verb == "load" else repository.unload(name))
-        return Response()
-
-    return Call(f"{PREFIX}models/{{name}}/{verb}", ("POST",), change)
+    if path == INDEX:
+        return RepositoryCall(path, ("GET", "POST"), "index")
+    if (match := _CHANGE.fullmatch(path)) is None:
+        return None
+    verb: Literal["load", "unload"] = "load" if match[2] == "load" else "unload"
+    return RepositoryCall(f"/v2/repository/models/{{name}}/{verb}", ("POST",), verb, match[1])
 
 
-async def _index(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-    only_ready = (await _json(head, receive)).get("ready") is True
-    entries = [entry.model_dump() for entry in await _repository().index()]
-    if only_ready:
-        entries = [entry for entry in entries if entry["state"] == "READY"]
-    return Response(json.dumps(entries), media_type="application/json")
-
-
-def _repository(control: bool = False) -> ModelWatcher:
-    glimpse = bentoml.get_current_service()
-    if control and not glimpse.settings.model_control:
-        raise Forbidden("Models are not changed over HTTP here; GLIMPSE_MODEL_CONTROL=true allows it.")
-    repository: ModelWatcher = glimpse.repository
-    return repository
-
-
-async def _parameters(head: RequestHead, receive: Receive) -> dict[str, Any]:
-    parameters = (await _json(head, receive)).get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise Malformed("`parameters` must be a JSON object.")
-    return parameters
-
-
-async def _json(head: RequestHead, receive: Receive) -> dict[str, Any]:
-    """The body, an object; an empty one stands for one without members."""
-    with bentoml.get_current_service().room.reserve(MAX_BODY_BYTES) as reservation:
+async def _json(application: Application, head: RequestHead, receive: Receive) -> dict[str, Any]:
+    """The object in the body; an empty body stands for an empty object."""
+    with application.upload_budget.reserve(MAX_BODY_BYTES) as reservation:
         body = await read_body(head, receive, reservation)
     try:
         sent = json.loads(body or b"{}")

@@ -1,11 +1,18 @@
-"""The files of the page, which lie beside this module in page/."""
+"""The files of the page, which lie in service/page."""
 
 from pathlib import Path
 
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
+
+from service.http.asgi_types import Receive, Scope
+from service.http.body import RequestHead
 
 PAGE = Path(__file__).parents[2] / "page"
-PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
+PAGE_FILES = {"/": "index.html"} | {
+    f"/{name}": name for name in ("page.css", "page.js", "answer.js", "dom.js", "format.js", "service.js")
+}
+"""The file of each path, all of them named, so that nothing else in the folder is ever served."""
+
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -14,6 +21,6 @@ PAGE_HEADERS = {
 }
 
 
-def page_file(path: str) -> FileResponse:
-    """path: of a request, one of PAGE_FILES."""
-    return FileResponse(PAGE / PAGE_FILES[path], headers=PAGE_HEADERS)
+async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+    """The file at the path of the request, which is one of PAGE_FILES."""
+    return FileResponse(PAGE / PAGE_FILES[scope["path"]], headers=PAGE_HEADERS)

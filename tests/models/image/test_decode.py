@@ -1,4 +1,4 @@
-"""Opening pictures: every format and mode people send, and a clear no for everything else."""
+"""Decoding: every format and mode of real uploads, and a reason for every refusal."""
 
 import contextlib
 import struct
@@ -34,7 +34,7 @@ def test_modes(mode):
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-def test_deep_grey_uses_the_whole_range(dtype):
+def test_deep_grey_is_stretched(dtype):
     ramp = np.tile(np.linspace(100, 4000, 30), (20, 1)).astype(dtype)
 
     picture = open_picture(pictures.encoded(Image.fromarray(ramp), "TIFF"), SIDE)
@@ -49,7 +49,7 @@ def test_cmyk_jpeg():
 
 @pytest.mark.parametrize("kind", kinds.DESCRIBED)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_turned_upright(kind, orientation):
+def test_orientations(kind, orientation):
     upright = Image.new("RGB", (60, 40), (255, 255, 255))
     upright.paste((255, 0, 0), (0, 0, 30, 20))
     picture = open_picture(kinds.turned(upright, kind, orientation, quality=95), 600)
@@ -59,7 +59,7 @@ def test_every_orientation_is_turned_upright(kind, orientation):
     assert corners == [True, False, False, False]
 
 
-def test_black_on_transparent_lies_on_white():
+def test_dark_drawing_on_transparency_gets_white_paper():
     drawing = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     drawing.paste((0, 0, 0, 255), (10, 10, 20, 20))
     picture = open_picture(pictures.encoded(drawing), SIDE)
@@ -68,7 +68,7 @@ def test_black_on_transparent_lies_on_white():
     assert picture[15, 15].tolist() == [0, 0, 0]
 
 
-def test_white_on_transparent_lies_on_black():
+def test_light_drawing_on_transparency_gets_black_paper():
     drawing = Image.new("RGBA", (40, 40), (255, 255, 255, 0))
     drawing.paste((255, 255, 255, 255), (10, 10, 20, 20))
     picture = open_picture(pictures.encoded(drawing), SIDE)
@@ -77,10 +77,10 @@ def test_white_on_transparent_lies_on_black():
     assert picture[15, 15].tolist() == [255, 255, 255]
 
 
-def test_large_jpeg_is_decoded_at_reduced_scale():
-    photo = pictures.encoded(pictures.landscape(4000, 3000), "JPEG")
+def test_large_jpeg_decodes_at_reduced_scale():
+    photo = pictures.encoded(pictures.landscape(1600, 1200), "JPEG")
 
-    assert open_picture(photo, 256).shape == (750, 1000, 3)
+    assert open_picture(photo, 64).shape == (150, 200, 3)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_large_jpeg_is_decoded_at_reduced_scale():
         pytest.param(b"", "content", id="empty"),
         pytest.param(b"seven", "format", id="text"),
         pytest.param(b"%PDF-1.7 a document", "format", id="pdf"),
-        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "format", id="a-plugin-we-do-not-open"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "format", id="unused-plugin"),
         pytest.param(pictures.encoded(SCENE)[:300], "content", id="truncated-png"),
         pytest.param(pictures.encoded(SCENE, "JPEG")[:-400], "content", id="truncated-jpeg"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "format", id="png-signature-only"),
@@ -102,8 +102,8 @@ def test_refusals(data, reason):
     assert refused.value.reason == reason
 
 
-def test_a_decompression_bomb_is_refused_by_its_header():
-    """20,000 x 20,000 pixels in a few hundred kB: refused before any of it is inflated."""
+def test_decompression_bomb_is_refused_by_its_header():
+    """20,000 x 20,000 pixels in a small file: refused before any of it is inflated."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -123,9 +123,9 @@ def test_a_decompression_bomb_is_refused_by_its_header():
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=20),
     keep=st.floats(0.02, 1),
 )
-def test_damaged_files_are_opened_or_refused(kind, changes, keep):
+def test_damaged_files_open_or_are_refused(kind, changes, keep):
     data = bytearray(pictures.encoded(SCENE, kind))
-    for place, value in changes:
-        data[int(place * len(data))] = value
+    for position, value in changes:
+        data[int(position * len(data))] = value
     with contextlib.suppress(PictureError):
         assert open_picture(bytes(data[: int(keep * len(data))]), SIDE).shape[2] == 3

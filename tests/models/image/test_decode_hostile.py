@@ -1,4 +1,4 @@
-"""Hostile files, opened directly: what they may cost, what is never reached, and what is still answered."""
+"""Decoding hostile and unusual files: what they cost, and which of them open."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from loadtests.server import REPO
 from models.image.decode import FORMATS, PictureError, open_picture
 from tests.support.images import kinds, pictures
 
-# Pillow warns of odd metadata; where it serves, that is switched off (models/image/decode.py).
+# Pillow warns of odd metadata; open_picture filters that (models/image/decode.py), pytest resets it.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 SIDE = 64
@@ -22,7 +22,7 @@ ENCODED = {kind: pictures.encoded(SCENE, kind) for kind in FORMATS}
 ABSURD, ENDLESS, INFLATING = files.too_many_pixels(), files.too_many_blocks(8 * 2**20), files.inflating()
 
 COST = """
-import json, sys, time
+import json, sys
 from pathlib import Path
 from models.image.decode import PictureError, open_picture
 
@@ -32,19 +32,19 @@ def memory(name):
 
 open_picture(Path(sys.argv[1]).read_bytes(), 28)
 data = Path(sys.argv[2]).read_bytes()
-Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
-before, start = memory("VmRSS"), time.process_time()
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+before = memory("VmRSS")
 try:
     open_picture(data, 28)
     outcome = "opened"
 except PictureError as error:
-    outcome = error.reason
-print(json.dumps([outcome, memory("VmHWM") - before, time.process_time() - start]))
+    outcome = f"{error.reason}: {error}"
+print(json.dumps([outcome, memory("VmHWM") - before]))
 """
 
 
-def cost(folder, data: bytes) -> tuple[str, float, float]:
-    """How opening ends, MB at the peak over what a warm process has, and seconds of processor time."""
+def cost(folder, data: bytes) -> tuple[str, float]:
+    """The outcome of opening a file, and a warm process's growth at the peak, in MB."""
     (folder / "warm").write_bytes(ENCODED["PNG"])
     (folder / "hostile").write_bytes(data)
     command = [sys.executable, "-c", COST, str(folder / "warm"), str(folder / "hostile")]
@@ -55,28 +55,28 @@ def cost(folder, data: bytes) -> tuple[str, float, float]:
 
 @pytest.mark.parametrize("data", ABSURD.values(), ids=ABSURD)
 def test_absurd_sizes_cost_nothing(tmp_path, data):
-    outcome, peak, _ = cost(tmp_path, data)
+    outcome, peak = cost(tmp_path, data)
 
-    assert outcome == "size"
+    assert outcome.startswith("size: ")
     assert peak < 10
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
-def test_a_container_that_lies_costs_nothing(tmp_path, kind):
-    outcome, peak, _ = cost(tmp_path, files.with_ispe(ENCODED[kind], 60_000, 60_000))
+def test_false_size_in_a_container_costs_nothing(tmp_path, kind):
+    outcome, peak = cost(tmp_path, files.with_ispe(ENCODED[kind], 60_000, 60_000))
 
-    assert outcome in ("size", "content", "format")
+    assert outcome != "opened"
     assert peak < 10
 
 
 @pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS)
 def test_endless_files_cost_little(tmp_path, data):
-    """Unguarded, 8 MiB of them cost up to half a GB or half a minute."""
-    outcome, peak, seconds = cost(tmp_path, data)
+    """Unbounded, 8 MiB of them cost up to half a GB or half a minute."""
+    outcome, peak = cost(tmp_path, data)
 
-    assert outcome == "content"
+    assert outcome.startswith("content: ")
+    assert "more blocks" in outcome  # stopped by the bounded reader, not at the end
     assert peak < 40
-    assert seconds < 5
 
 
 @pytest.mark.parametrize("data", INFLATING.values(), ids=INFLATING)
@@ -97,14 +97,14 @@ def test_truncated_at_every_percent(kind):
 
 
 @pytest.mark.parametrize(("mode", "kind"), kinds.MODES)
-def test_every_mode_is_opened(mode, kind):
+def test_modes(mode, kind):
     picture = open_picture(pictures.encoded(kinds.in_mode(SCENE, mode), kind), SIDE)
 
     assert (picture.shape, picture.dtype) == ((80, 120, 3), np.uint8)
     assert np.abs(picture.astype(int) - pictures.pixels(kinds.seen_in(SCENE, mode))).mean() < 3
 
 
-def test_a_palette_with_transparency_lies_on_paper():
+def test_transparent_palette_gets_paper():
     drawing = Image.new("P", (40, 40), 0)
     drawing.putpalette([255, 0, 0, 0, 0, 0])
     drawing.paste(1, (10, 10, 20, 20))
@@ -121,7 +121,7 @@ def test_progressive_and_arithmetic_jpeg(make):
 
 
 @pytest.mark.parametrize("kind", kinds.ANIMATED)
-def test_the_first_of_many_frames_is_opened(kind):
+def test_first_frame(kind):
     colours = ((250, 0, 0), (0, 250, 0), (0, 0, 250))
     frames = [Image.new("RGB", (40, 30), colour) for colour in colours]
     picture = open_picture(kinds.animated(frames, kind), SIDE)

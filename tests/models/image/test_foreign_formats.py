@@ -1,4 +1,4 @@
-"""Formats that are not opened: Pillow could, but its plugins for them never see a byte."""
+"""Formats that are not accepted: Pillow's plugins for them never see a byte."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from models.image.decode import PictureError, open_picture
 from tests.support.images import pictures
 from tests.support.images.foreign_formats import FOREIGN
 
-NEVER = """
+OPEN_WITH_ALARMED_PLUGINS = """
 import os, sys
 from pathlib import Path
 from PIL import Image
@@ -34,20 +34,20 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
-def test_pillow_writes_enough_of_them():
+def test_enough_formats_are_covered():
     assert {"eps", "pdf", "ico", "ppm", "tga", "jpeg2000", "pcx", "dds", "icns", "sgi", "xbm"} <= set(FOREIGN)
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_they_are_refused_as_no_picture(name):
+def test_foreign_formats_are_refused(name):
     with pytest.raises(PictureError, match="not a picture") as refused:
         open_picture(FOREIGN[name], 28)
 
     assert refused.value.reason == "format"
 
 
-def test_their_plugins_are_never_reached(tmp_path):
-    """Every other plugin ends the process at its first look; and ghostscript, were it started, tells."""
+def test_foreign_plugins_never_run(tmp_path):
+    """Every other plugin would end the process, an external program leave a file."""
     uploads, programs = tmp_path / "uploads", tmp_path / "programs"
     uploads.mkdir()
     programs.mkdir()
@@ -58,7 +58,11 @@ def test_their_plugins_are_never_reached(tmp_path):
         (programs / program).chmod(0o755)
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
     done = subprocess.run(
-        [sys.executable, "-c", NEVER, uploads], cwd=REPO, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", OPEN_WITH_ALARMED_PLUGINS, uploads],
+        cwd=REPO,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,7 +70,7 @@ def test_their_plugins_are_never_reached(tmp_path):
     assert not (REPO / "harmed").exists()
 
 
-IMPORTED = """
+OPEN_AND_LIST_PLUGINS = """
 import sys
 from PIL import Image
 from models.image.decode import FORMATS, PictureError, open_picture
@@ -81,7 +85,7 @@ assert "EPS" not in Image.OPEN
 """
 
 
-def test_their_plugins_are_not_even_imported():
-    """And ours are after the first picture: one imported later would be lost where memory is short then."""
+def test_only_accepted_plugins_are_imported():
+    """All of them at the first picture: a later import may lack memory, for good."""
     picture = pictures.encoded(pictures.digit())
-    subprocess.run([sys.executable, "-c", IMPORTED], cwd=REPO, input=picture, check=True)
+    subprocess.run([sys.executable, "-c", OPEN_AND_LIST_PLUGINS], cwd=REPO, input=picture, check=True)

@@ -1,4 +1,4 @@
-"""The views: what MNIST looks like stays, what people send becomes like it."""
+"""Views: MNIST passes unchanged, real uploads become like it."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ RGB = st.tuples(*[st.integers(0, 255)] * 3)
 
 
 def likeness(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    """Correlation of two views, slightly out of focus: 1 for the same, 0 for unrelated."""
+    """Correlation of two blurred views: 1 for the same, 0 for unrelated."""
     soft = [cv2.GaussianBlur(view[:, :, 0], (0, 0), 1.2).ravel() for view in (one, other)]
     return float(np.corrcoef(*soft)[0, 1])
 
@@ -31,7 +31,7 @@ def mnist_samples(data) -> npt.NDArray[np.uint8]:
     return mnist.mnist(data).test.pixels[:2000]
 
 
-def test_digit_view_leaves_mnist_as_it_is(mnist_samples):
+def test_digit_view_keeps_mnist(mnist_samples):
     changed = 0
     for sample in mnist_samples:
         once = DIGIT(np.repeat(sample, 3, axis=2))
@@ -42,20 +42,20 @@ def test_digit_view_leaves_mnist_as_it_is(mnist_samples):
     assert changed <= 2
 
 
-def test_digit_view_turns_inverted_mnist_back(mnist_samples):
+def test_digit_view_restores_inverted_mnist(mnist_samples):
     for sample in mnist_samples[:200]:
         assert np.array_equal(DIGIT(255 - np.repeat(sample, 3, axis=2)), sample)
 
 
-def test_digit_view_makes_enlarged_mnist_the_same_again(mnist_samples):
-    alike = []
+def test_digit_view_restores_enlarged_mnist(mnist_samples):
+    likenesses = []
     for sample in mnist_samples[:500]:
         page = cv2.resize(255 - sample, (224, 224), interpolation=cv2.INTER_CUBIC)
-        alike.append(likeness(DIGIT(np.repeat(page[:, :, None], 3, axis=2)), sample))
+        likenesses.append(likeness(DIGIT(np.repeat(page[:, :, None], 3, axis=2)), sample))
 
     # A pixel's shift costs a thin stroke 0.1; a wrong digit or a lost stroke, far more.
-    assert np.median(alike) > 0.92
-    assert np.quantile(alike, 0.02) > 0.75
+    assert np.median(likenesses) > 0.92
+    assert np.quantile(likenesses, 0.02) > 0.75
 
 
 @settings(max_examples=150, deadline=None)
@@ -95,7 +95,7 @@ def test_digit_view_ignores_paper_polarity_position_and_size(
         pytest.param((150, 150, 150), (190, 190, 190), id="faint-pencil"),
     ],
 )
-def test_digit_view_sees_any_pen(ink, paper):
+def test_digit_view_ignores_colours(ink, paper):
     reference = DIGIT(pictures.pixels(pictures.digit(3)))
 
     assert likeness(DIGIT(pictures.pixels(pictures.digit(3, ink=ink, paper=paper))), reference) > 0.9
@@ -119,7 +119,7 @@ def test_digit_view_keeps_a_hairline_visible():
     assert (hairline > 127).sum() > 25
 
 
-def test_mnist_is_made_the_way_the_view_makes_digits():
+def test_digit_view_scales_and_centres_as_mnist():
     seen = DIGIT(pictures.pixels(pictures.digit(0, (300, 200), box=(0.6, 0.1, 0.9, 0.9))))[:, :, 0]
     rows, columns = np.nonzero(seen)
 
@@ -137,7 +137,7 @@ def test_mnist_is_made_the_way_the_view_makes_digits():
     ),
     view=st.sampled_from([DIGIT, GreyView(), PhotoView(), PhotoView(resize=32, crop=48), SquashView()]),
 )
-def test_every_picture_has_a_view(picture, view):
+def test_any_picture_has_a_view(picture, view):
     seen = view(picture)
 
     assert seen.shape == view.shape
@@ -145,18 +145,18 @@ def test_every_picture_has_a_view(picture, view):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (700, 3)])
-@pytest.mark.parametrize("view", [DIGIT, GreyView(), PhotoView(), SquashView()], ids=lambda view: view.recipe)
+@pytest.mark.parametrize("view", [DIGIT, GreyView(), PhotoView(), SquashView()], ids=lambda view: view.kind)
 def test_extreme_shapes_have_a_view(shape, view):
     assert view(np.full((*shape, 3), 77, np.uint8)).shape == view.shape
 
 
-def test_blank_paper_is_a_black_digit_view():
+def test_digit_view_of_blank_paper_is_black():
     assert DIGIT(np.full((100, 100, 3), 240, np.uint8)).max() == 0
 
 
-@pytest.mark.parametrize("size", [(640, 480), (480, 640), (257, 400), (3000, 2000), (200, 300)])
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (257, 400), (1560, 1040), (200, 300)])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_photo_view_is_torchvisions_resize_and_center_crop(size, kind):
+def test_photo_view_equals_torchvision(size, kind):
     view = PhotoView()
     scene = pictures.landscape(*size)
     theirs = v2.Compose([v2.Resize(view.resize), v2.CenterCrop(view.crop)])(scene)
@@ -166,7 +166,7 @@ def test_photo_view_is_torchvisions_resize_and_center_crop(size, kind):
     assert np.abs(ours.astype(int) - np.asarray(theirs)).mean() <= 2
 
 
-def test_photo_view_on_tensors_agrees_too():
+def test_photo_view_equals_torchvision_on_tensors():
     view = PhotoView(resize=128, crop=96)
     scene = pictures.landscape(500, 375)
     tensor = torch.from_numpy(np.array(scene)).permute(2, 0, 1)
@@ -177,9 +177,9 @@ def test_photo_view_on_tensors_agrees_too():
     assert np.abs(ours.astype(int) - theirs.permute(1, 2, 0).numpy()).mean() <= 2
 
 
-@pytest.mark.parametrize("size", [(640, 480), (480, 640), (3000, 2000), (300, 200)])
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (1560, 1040), (300, 200)])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_squash_view_is_torchvisions_resize(size, kind):
+def test_squash_view_equals_torchvision(size, kind):
     view = SquashView(width=256, height=208)
     scene = pictures.landscape(*size)
     theirs = v2.Resize((208, 256))(scene)
@@ -189,7 +189,7 @@ def test_squash_view_is_torchvisions_resize(size, kind):
     assert np.abs(ours.astype(int) - np.asarray(theirs)).mean() <= 2
 
 
-def test_grey_view_leaves_fashion_mnist_as_it_is_and_turns_its_negative_back(data):
+def test_grey_view_keeps_fashion_mnist_and_restores_its_negative(data):
     view = GreyView()
     for sample in mnist.fashion_mnist(data).test.pixels[:500]:
         picture = np.repeat(sample, 3, axis=2)
@@ -198,7 +198,7 @@ def test_grey_view_leaves_fashion_mnist_as_it_is_and_turns_its_negative_back(dat
             assert np.array_equal(view(255 - picture), sample)
 
 
-def test_grey_view_shrinks_a_photo_on_white_to_light_on_black():
+def test_grey_view_inverts_a_photo_on_white():
     page = np.full((400, 300, 3), 250, np.uint8)
     page[100:300, 80:220] = (40, 60, 90)
     seen = GreyView()(page)[:, :, 0]

@@ -1,4 +1,4 @@
-"""A model file whose graph does not do what its card says is refused, whatever the lie."""
+"""The contract: a graph that differs from its card in any way is refused."""
 
 import base64
 import tracemalloc
@@ -9,22 +9,23 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.card import METADATA_KEY, Golden
+from models.card import Golden
 from models.model import ZooError, open_model
 from tests.support.models.corrupted import (
     CARS,
-    behind,
+    append_operator,
+    card_entry,
     change_card,
+    corrupted,
+    double_probabilities,
     golden_of,
     not_numbers,
-    renamed,
-    spoilt,
-    twice_as_probable,
+    rename_output,
 )
 
 
 def an_unknown_operator(proto):
-    behind(proto, "familiarity", "FormatDisk")
+    append_operator(proto, "familiarity", "FormatDisk")
 
 
 def one_picture_at_a_time(proto):
@@ -38,7 +39,7 @@ def another_input(proto):
 
 
 def another_output_type(proto):
-    renamed(proto, "familiarity", "was_familiarity")
+    rename_output(proto, "familiarity", "was_familiarity")
     proto.graph.node.append(
         helper.make_node("Cast", ["was_familiarity"], ["familiarity"], to=TensorProto.DOUBLE)
     )
@@ -55,20 +56,20 @@ def a_label_twice(proto):
 
 
 def ten_thousand_bad_labels(proto):
-    prop = next(prop for prop in proto.metadata_props if prop.key == METADATA_KEY)
-    prop.value = prop.value.replace('"labels":["0"', '"labels":[' + "7," * 10_000 + '"0"')
+    entry = card_entry(proto)
+    entry.value = entry.value.replace('"labels":["0"', '"labels":[' + "7," * 10_000 + '"0"')
 
 
 def too_familiar(proto):
-    behind(proto, "familiarity", "Add", np.float32(1))
+    append_operator(proto, "familiarity", "Add", np.float32(1))
 
 
 def one_row_for_all(proto):
-    behind(proto, "probabilities", "ReduceMean", np.array([0], np.int64))
+    append_operator(proto, "probabilities", "ReduceMean", np.array([0], np.int64))
 
 
-def familiar_as_the_best_of_its_batch(proto):
-    renamed(proto, "familiarity", "own")
+def familiarity_of_the_whole_batch(proto):
+    rename_output(proto, "familiarity", "own")
     proto.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first_axis"))
     proto.graph.initializer.append(numpy_helper.from_array(np.float32(0), "nothing"))
     proto.graph.node.extend([
@@ -93,10 +94,10 @@ def golden_pictures_of_another_shape(proto):
 
 
 def golden_pictures(pixels):
-    def spoil(proto):
+    def corrupt(proto):
         change_card(proto, golden=golden_of(proto).model_copy(update={"pixels": pixels}))
 
-    return spoil
+    return corrupt
 
 
 def golden_pictures_without_their_checksum(proto):
@@ -117,7 +118,7 @@ def packed(raw):
     return base64.b64encode(zlib.compress(raw)).decode()
 
 
-LIES = [
+VIOLATIONS = [
     (an_unknown_operator, "does not open"),
     (one_picture_at_a_time, "takes 4 pictures at a time"),
     (another_input, "but its view makes"),
@@ -125,7 +126,7 @@ LIES = [
     (nine_labels, r"\(4, 10\) for 4 pictures, but its card promises \(4, 9\)"),
     (a_label_twice, "not valid: .*twice"),
     (ten_thousand_bad_labels, "not valid: .* and 9,997 more"),
-    (twice_as_probable, "do not sum to 1"),
+    (double_probabilities, "do not sum to 1"),
     (not_numbers, "do not sum to 1"),
     (too_familiar, "not between 0 and 1"),
     (one_row_for_all, "for 4 pictures"),
@@ -143,43 +144,41 @@ LIES = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "why"), LIES)
-@pytest.mark.filterwarnings(
-    "ignore:Pydantic serializer warnings"
-)  # of cards that could not be made otherwise
-def test_a_card_that_lies_is_refused(tmp_path, spoil, why):
-    with pytest.raises(ZooError, match=why) as refused:
-        open_model(spoilt(tmp_path, spoil))
+@pytest.mark.parametrize(("corrupt", "reason"), VIOLATIONS)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # from writing invalid cards
+def test_violations_are_refused(tmp_path, corrupt, reason):
+    with pytest.raises(ZooError, match=reason) as refused:
+        open_model(corrupted(tmp_path, corrupt))
     assert len(str(refused.value)) < 1500
 
 
-def test_an_interval_beside_its_value_is_refused(tmp_path):
-    def low_for_high(proto):
-        renamed(proto, "low", "lower")
-        renamed(proto, "high", "low")
-        renamed(proto, "lower", "high")
+def test_interval_without_its_value_is_refused(tmp_path):
+    def swap_low_and_high(proto):
+        rename_output(proto, "low", "lower")
+        rename_output(proto, "high", "low")
+        rename_output(proto, "lower", "high")
 
     with pytest.raises(ZooError, match="not between its own low and high"):
-        open_model(spoilt(tmp_path, low_for_high, CARS))
+        open_model(corrupted(tmp_path, swap_low_and_high, CARS))
 
 
-def test_a_file_that_lets_pictures_move_each_others_answers_is_refused(tmp_path):
-    path = spoilt(tmp_path, familiar_as_the_best_of_its_batch)
+def test_outputs_that_depend_on_the_batch_are_refused(tmp_path):
+    path = corrupted(tmp_path, familiarity_of_the_whole_batch)
 
-    def answers_of_today(proto):
-        familiar_as_the_best_of_its_batch(proto)
+    def with_its_own_golden_outputs(proto):
+        familiarity_of_the_whole_batch(proto)
         session = ort.InferenceSession(path)
         golden = golden_of(proto)
         names = ["probabilities", "familiarity"]
-        today = dict(zip(names, session.run(names, {"pixels": golden.unpack()}), strict=True))
-        change_card(proto, golden=Golden.of(golden.unpack(), today))
+        outputs = dict(zip(names, session.run(names, {"pixels": golden.unpack()}), strict=True))
+        change_card(proto, golden=Golden.of(golden.unpack(), outputs))
 
     with pytest.raises(ZooError, match="differently when others are beside it"):
-        open_model(spoilt(tmp_path, answers_of_today))
+        open_model(corrupted(tmp_path, with_its_own_golden_outputs))
 
 
-def test_golden_pixels_that_are_a_bomb_are_not_inflated():
-    bomb = packed(bytes(300 * 2**20))
+def test_golden_bomb_is_not_inflated():
+    bomb = packed(bytes(32 * 2**20))
     golden = Golden(shape=(1, 28, 28, 1), pixels=bomb, answers={})
     tracemalloc.start()
     try:

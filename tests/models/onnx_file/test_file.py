@@ -1,4 +1,4 @@
-"""Only regular files of some size are read as models."""
+"""Reading model files: regular files up to a size limit."""
 
 import os
 
@@ -36,7 +36,7 @@ def too_large(path):
         (lambda path: None, "cannot be read"),
     ],
 )
-def test_only_regular_files_of_some_size_are_read(tmp_path, make, why):
+def test_other_than_regular_files_are_refused(tmp_path, make, why):
     path = tmp_path / f"{LINEAR}.onnx"
     make(path)
     with pytest.raises(ZooError, match=why):

@@ -1,7 +1,6 @@
-"""A look through a model file: what is refused before onnxruntime sees a byte, and soon."""
+"""The scan of a model file: what is refused before onnxruntime sees a byte."""
 
 import contextlib
-import time
 
 import numpy as np
 import onnx
@@ -12,8 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.card import METADATA_KEY
 from models.model import ZooError, open_model
-from models.onnx_file.scan import MAX_FIELDS, MAX_METADATA_BYTES, OnnxFileError, scan_metadata
-from tests.support.models.corrupted import BYTES, LINEAR, behind, renamed, spoilt
+from models.onnx_file import scan
+from models.onnx_file.scan import MAX_METADATA_BYTES, OnnxFileError, scan_metadata
+from tests.support.models.corrupted import BYTES, LINEAR, append_operator, corrupted, rename_output
 
 
 def first_weights(proto):
@@ -21,13 +21,13 @@ def first_weights(proto):
 
 
 def external(location):
-    def spoil(proto):
+    def corrupt(proto):
         weights = first_weights(proto)
         weights.ClearField("raw_data")
         weights.data_location = TensorProto.EXTERNAL
         weights.external_data.add(key="location", value=location)
 
-    return spoil
+    return corrupt
 
 
 def external_without_location(proto):
@@ -41,12 +41,12 @@ def external_in_an_attribute(proto):
 
 
 def other_operators(domain):
-    def spoil(proto):
+    def corrupt(proto):
         proto.opset_import.add(domain=domain, version=1)
-        behind(proto, "familiarity", "Gelu")
+        append_operator(proto, "familiarity", "Gelu")
         proto.graph.node[-1].domain = domain
 
-    return spoil
+    return corrupt
 
 
 def a_function(proto):
@@ -60,7 +60,7 @@ def control_flow(proto):
         [],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
     )
-    renamed(proto, "familiarity", "was_familiarity")
+    rename_output(proto, "familiarity", "was_familiarity")
     proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
     proto.graph.node.append(
         helper.make_node("If", ["yes"], ["familiarity"], then_branch=branch, else_branch=branch)
@@ -72,12 +72,12 @@ def sparse(proto):
 
 
 def declares(*dims, data=bytes(16)):
-    def spoil(proto):
+    def corrupt(proto):
         weights = first_weights(proto)
         weights.dims[:] = dims
         weights.raw_data = data
 
-    return spoil
+    return corrupt
 
 
 def huge_in_an_attribute(proto):
@@ -93,7 +93,7 @@ def two_cards(proto):
     proto.metadata_props.add(key=METADATA_KEY, value="{}")
 
 
-LOOKED_THROUGH = [
+VIOLATIONS = [
     (external("/etc/passwd"), "other files"),
     (external("../weights.bin"), "other files"),
     (external("weights.bin"), "other files"),
@@ -115,21 +115,20 @@ LOOKED_THROUGH = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "why"), LOOKED_THROUGH)
-def test_what_a_look_finds_never_reaches_onnxruntime(tmp_path, monkeypatch, spoil, why):
+@pytest.mark.parametrize(("corrupt", "reason"), VIOLATIONS)
+def test_violations_never_reach_onnxruntime(tmp_path, monkeypatch, corrupt, reason):
     monkeypatch.setattr("onnxruntime.InferenceSession", None)
-    with pytest.raises(ZooError, match=f"{LINEAR}.onnx does not open as an ONNX model: .*{why}"):
-        open_model(spoilt(tmp_path, spoil))
+    with pytest.raises(ZooError, match=f"{LINEAR}.onnx does not open as an ONNX model: .*{reason}"):
+        open_model(corrupted(tmp_path, corrupt))
 
 
-def test_a_file_of_a_million_empty_things_is_refused_soon(tmp_path):
-    graph = b"\x0a\x00" * (MAX_FIELDS + 10)
+def test_number_of_fields_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(scan, "MAX_FIELDS", 10_000)
+    graph = b"\x0a\x00" * (scan.MAX_FIELDS + 10)
     path = tmp_path / "many.onnx"
     path.write_bytes(b"\x3a" + _varint(len(graph)) + graph)
-    started = time.perf_counter()
-    with pytest.raises(ZooError, match="1,000,000 fields"):
+    with pytest.raises(ZooError, match="10,000 fields"):
         open_model(path)
-    assert time.perf_counter() - started < 20
 
 
 def _varint(number):
@@ -141,7 +140,7 @@ def _varint(number):
 
 
 @pytest.mark.parametrize("percent", range(1, 100, 4))
-def test_a_truncated_file_is_refused(tmp_path, percent):
+def test_truncated_file(tmp_path, percent):
     path = tmp_path / f"{LINEAR}.onnx"
     path.write_bytes(BYTES[LINEAR][: len(BYTES[LINEAR]) * percent // 100])
     with pytest.raises(ZooError, match="it ends in the middle"):
@@ -149,16 +148,16 @@ def test_a_truncated_file_is_refused(tmp_path, percent):
 
 
 @pytest.mark.parametrize(("graphs", "data"), [(2, BYTES[LINEAR] + b"\x3a\x00"), (0, b""), (0, b"\x08\x0a")])
-def test_a_file_without_exactly_one_graph_is_refused(tmp_path, graphs, data):
-    """A second one would be merged into the first."""
+def test_number_of_graphs(tmp_path, graphs, data):
+    """onnxruntime would merge a second graph into the first."""
     path = tmp_path / f"{LINEAR}.onnx"
     path.write_bytes(data)
     with pytest.raises(ZooError, match=f"it has {graphs} graphs, not one"):
         open_model(path)
 
 
-def test_onnxruntimes_own_format_is_not_opened(tmp_path):
-    """What was not looked through: such a file says what it is in its bytes 4 to 8."""
+def test_ort_format_is_refused(tmp_path):
+    """onnxruntime's own format, by its magic number, would bypass the scan."""
     path = tmp_path / f"{LINEAR}.onnx"
     path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(1000))
     with pytest.raises(ZooError, match="does not open"):
@@ -166,8 +165,8 @@ def test_onnxruntimes_own_format_is_not_opened(tmp_path):
 
 
 @given(st.binary(max_size=300))
-def test_random_bytes_are_refused_or_read(data):
-    _only_refused(data)
+def test_random_bytes_are_refused_or_scanned(data):
+    _scan_or_refuse(data)
 
 
 SMALL = onnx.load_from_string(BYTES[LINEAR])
@@ -179,14 +178,14 @@ SMALL_BYTES = SMALL.SerializeToString()
 
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, len(SMALL_BYTES) - 1), st.integers(0, 255)), min_size=1, max_size=8))
-def test_changed_bytes_are_refused_or_read(changes):
+def test_changed_bytes_are_refused_or_scanned(changes):
     data = bytearray(SMALL_BYTES)
-    for at, byte in changes:
-        data[at] = byte
-    _only_refused(bytes(data))
+    for offset, byte in changes:
+        data[offset] = byte
+    _scan_or_refuse(bytes(data))
 
 
-def _only_refused(data):
+def _scan_or_refuse(data):
     with contextlib.suppress(OnnxFileError):
         metadata = scan_metadata(data)
         assert all(len(text) <= MAX_METADATA_BYTES for text in metadata.values())

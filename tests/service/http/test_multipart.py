@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import Malformed, TooLarge
-from service.http.multipart import BOUNDARY, PART_HEADERS, FormReader, Part
+from service.http.multipart import MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, FormReader, Part
 
 
-def read(chunks, boundary=b"x", parts=10) -> list[Part]:
-    reader = FormReader(boundary, parts, 2**20)
+def read(chunks, boundary=b"x", parts=10, max_part_bytes=2**20) -> list[Part]:
+    reader = FormReader(boundary, parts, max_part_bytes)
     found = [part for chunk in chunks for part in reader.feed(chunk)]
     reader.close()
     return found
@@ -94,26 +94,34 @@ def test_preamble_and_epilogue_are_ignored():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "detail"),
     [
         pytest.param(b"", "closing boundary", id="empty"),
         pytest.param(form([(b"image", b"1")])[:-6], "closing boundary", id="breaks-off"),
-        pytest.param(b"--x\r\nno headers\r\n--x--", "no empty line", id="no-empty-line"),
-        pytest.param(b"--xy\r\n\r\n\r\n--x--", "not alone", id="another-boundary"),
-        pytest.param(b"--x\n\n1\n--x--", "not alone", id="bare-line-feeds"),
+        pytest.param(b"--x\r\nno headers\r\n--x--", "segment header", id="no-empty-line"),
+        pytest.param(b"--xy\r\n\r\n\r\n--x--", "after first boundary", id="another-boundary"),
+        pytest.param(b"--x\n\n1\n--x--", "line break", id="bare-line-feeds"),
         pytest.param(
-            b"--x\r\nA: " + b"a" * PART_HEADERS + b"\r\n\r\n1\r\n--x--", "more than", id="long-headers"
+            b"--x\r\nA: " + b"a" * MAX_PART_HEADER_BYTES + b"\r\n\r\n1\r\n--x--",
+            "header length",
+            id="long-headers",
+        ),
+        pytest.param(
+            b"--x\r\nContent-Disposition: form-data; name=image\r\n"
+            b"Content-Disposition: form-data; name=model\r\n\r\n1\r\n--x--",
+            "two Content-Disposition",
+            id="two-names",
         ),
     ],
 )
-def test_malformed_forms(body, said):
-    with pytest.raises(Malformed, match=said):
+def test_malformed_forms(body, detail):
+    with pytest.raises(Malformed, match=detail):
         read([body])
 
 
 def test_boundaries():
-    assert read([form([(b"image", b"1")], b"b" * BOUNDARY)], b"b" * BOUNDARY)
-    for boundary in (b"", b"b" * (BOUNDARY + 1)):
+    assert read([form([(b"image", b"1")], b"b" * MAX_BOUNDARY_BYTES)], b"b" * MAX_BOUNDARY_BYTES)
+    for boundary in (b"", b"b" * (MAX_BOUNDARY_BYTES + 1)):
         with pytest.raises(Malformed, match="boundary"):
             FormReader(boundary, 1, 2**20)
 
@@ -122,3 +130,15 @@ def test_there_are_only_so_many_parts():
     assert len(read([form([(b"a", b"")] * 3)], parts=3)) == 3
     with pytest.raises(TooLarge, match="more parts"):
         read([form([(b"a", b"")] * 4)], parts=3)
+
+
+def test_one_part_has_only_so_many_bytes():
+    assert read([form([(b"a", bytes(100))])], max_part_bytes=100)
+    with pytest.raises(TooLarge, match="100 bytes"):
+        read([form([(b"a", bytes(101))])], max_part_bytes=100)
+
+
+def test_file_names_come_in_every_encoding():
+    head = b'Content-Disposition: form-data; name="image"; filename="Stra\xdfe.jpg"'
+
+    assert read([b"--x\r\n" + head + b"\r\n\r\n1\r\n--x--"]) == [Part("image", b"1")]

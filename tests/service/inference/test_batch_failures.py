@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.inference.batch_queue import BatchQueue, BatchTimeout
+from service.inference.queued import QueueTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
 from tests.support.waiting import WITHIN_S
 
@@ -44,6 +45,23 @@ def test_a_hanging_batch_fails_alone_and_frees_its_slot():
 
     assert isinstance(first, BatchTimeout) and isinstance(second, BatchTimeout)
     assert (third.result, fourth.result) == (6, 8)
+
+
+def test_an_item_behind_batches_that_hang_ends_at_its_deadline():
+    async def scenario(run):
+        queue = BatchQueue(run, lambda: ThreadPoolExecutor(1), 1)
+        run.go.clear()
+        hanging = asyncio.create_task(queue.submit(1, time.perf_counter() + WITHIN_S))
+        await asyncio.sleep(0)  # it is first
+        late = [queue.submit(item, time.perf_counter() + 0.05) for item in (2, 3)]
+        outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), WITHIN_S)
+        run.go.set()
+        return outcomes, await hanging
+
+    outcomes, hanging = asyncio.run(scenario(Doubler()))
+
+    assert [type(outcome) for outcome in outcomes] == [QueueTimeout] * 2
+    assert hanging.result == 2
 
 
 def test_without_a_thread_items_fail_for_lack_of_memory():

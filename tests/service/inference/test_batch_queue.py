@@ -1,13 +1,14 @@
 """The batch queue: greedy, in order, one result each, and no item pays for a neighbour."""
 
 import asyncio
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.inference.queued import QueueTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
-from tests.support.waiting import reached
+from tests.support.waiting import WITHIN_S, reached
 
 
 def test_an_idle_queue_runs_a_batch_of_one_at_once():
@@ -34,6 +35,23 @@ def test_what_comes_at_once_goes_at_once():
     asyncio.run(burst(Queue(run)))
 
     assert run.batches == [[0, 1, 2, 3]]
+
+
+def test_an_item_that_is_alone_shares_its_batch_with_no_other():
+    async def scenario(queue, run):
+        run.go.clear()
+        later = time.perf_counter() + WITHIN_S
+        waiting = [asyncio.create_task(queue.submit(0, later))]
+        await asyncio.sleep(0)
+        waiting += [asyncio.create_task(queue.submit(n, later, alone=n == 3)) for n in (1, 2, 3, 4, 5)]
+        await asyncio.sleep(0)
+        run.go.set()
+        return await asyncio.gather(*waiting)
+
+    run = Doubler()
+    asyncio.run(scenario(Queue(run), run))
+
+    assert run.batches == [[0], [1, 2], [3], [4, 5]]
 
 
 def test_what_waited_too_long_is_not_computed():

@@ -40,7 +40,7 @@ def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo):
         await old.answer(PNG)
         session, before = session_of(old), len(threads())
         assert before
-        new = catalog.engine(open_model(zoo / "digits-linear.onnx"))
+        new = catalog.load_model(open_model(zoo / "digits-linear.onnx"))
         assert catalog.put(new) is old
         assert catalog.classifier("digits-linear") is new
 
@@ -80,25 +80,25 @@ def test_a_restarted_worker_leaves_bad_files_out(zoo, tmp_path, monkeypatch):
 
     again = Catalog.open(settings, strict=False)
     assert set(again.engines) == {"digits-linear"}
-    assert "does not open" in Quarantine(shared).all()["rubbish"].reason
+    assert "does not open" in Quarantine(shared).entries()["rubbish"].reason
 
     (zoo / "rubbish.onnx").unlink()
     first = Catalog.open(settings)  # a start, not a worker: everything is opened, nothing is remembered
     assert set(first.engines) == {"digits-linear", "known"}
-    assert Quarantine(shared).all() == {}
+    assert Quarantine(shared).entries() == {}
 
 
 def test_notes_are_shared_between_processes_and_kept_where_a_disk_is_full(tmp_path, caplog):
     note = QuarantineEntry(stamp=FileStamp(1, 2, 3), reason="why")
     ours, theirs = Quarantine(tmp_path), Quarantine(tmp_path)
     ours.put("one", note)
-    assert theirs.all() == {"one": note}
-    theirs.drop("one")
-    assert ours.all() == {}
+    assert theirs.entries() == {"one": note}
+    theirs.remove("one")
+    assert ours.entries() == {}
 
     (tmp_path / "two.note").mkdir()  # nothing can be written there
     ours.put("two", note)
-    assert ours.all() == {"two": note}
+    assert ours.entries() == {"two": note}
     assert "Other workers do not hear of two" in caplog.text
-    ours.drop("two")
-    assert ours.all() == {}
+    ours.remove("two")
+    assert ours.entries() == {}

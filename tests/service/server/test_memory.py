@@ -19,6 +19,7 @@ AFTER_A_FLOOD = (
     RESIDENT
     + """
 import asyncio
+from service.http.connection import Connections
 from service.server import lifespan
 
 lifespan.TRIM_INTERVAL_S = 0.2
@@ -28,7 +29,7 @@ async def main():
     last = flood[-1]  # what is freed below it stays with glibc
     full = resident()
     del flood
-    async with lifespan.lifespan(0):
+    async with lifespan.lifespan(Connections(), 0):
         for _ in range(600):
             await asyncio.sleep(0.1)
             if full - resident() > 80:

@@ -1,0 +1,1 @@
+"""Pictures and image files for tests."""

@@ -1,4 +1,4 @@
-"""Files of formats that are not opened: all others that Pillow writes, and what else may be uploaded."""
+"""Files of formats that are not accepted, from Pillow and written by hand."""
 
 from PIL import Image
 
@@ -7,17 +7,18 @@ from tests.support.images import pictures
 
 
 def written_by_pillow() -> dict[str, bytes]:
+    """A file of each format that Pillow writes and open_picture refuses."""
     Image.init()
     scene = pictures.landscape(64, 64)
-    found = {}
-    for kind in sorted(set(Image.SAVE) - {*FORMATS, "MPO"}):  # an MPO is a JPEG to begin with
+    files = {}
+    for kind in sorted(set(Image.SAVE) - {*FORMATS, "MPO"}):  # an MPO begins as a JPEG
         for mode in ("RGB", "P", "1"):
             try:
-                found[kind.lower()] = pictures.encoded(scene.convert(mode), kind)
-            except Exception:  # not in this mode, or not into memory
+                files[kind.lower()] = pictures.encoded(scene.convert(mode), kind)
+            except Exception:  # not in this mode, or not to memory
                 continue
             break
-    return found
+    return files
 
 
 FOREIGN = written_by_pillow() | {

@@ -1,17 +1,20 @@
-"""Fuzz `open_picture` with atheris: `python -m tests.support.images.fuzz_decode --seconds 3600`.
+"""Fuzz `open_picture` with atheris.
 
-Seeds are small files of every format, and the hostile ones. What it finds is left beside them, and taken up
-again next time. Ends with 0 where nothing but PictureError was raised and nothing took 10 s or 2 GB.
+`python -m tests.support.images.fuzz_decode --seconds 3600`
+
+Seeds are small files of every format, and the hostile ones. The folder keeps what is found for the next run.
+The exit status is 0 if no input raises anything but PictureError, takes a minute, or takes much memory.
 """
 
 import argparse
+import resource
 import sys
 from pathlib import Path
 
 import atheris
 
 with atheris.instrument_imports(include=["PIL", "pillow_heif", "models"]):
-    import pillow_heif  # noqa: F401  # otherwise imported by the first picture, and not instrumented
+    import pillow_heif  # noqa: F401  # else the first picture imports it, without instrumentation
     from PIL import Image
 
     from models.image.decode import FORMATS, PictureError, open_picture
@@ -23,43 +26,61 @@ SIDE = 28
 MAX_PIXELS = 250_000
 """Few, so that many files are tried in a second."""
 
+MAX_GROWTH_KB = 128 * 2**10
+"""Growth of the peak memory by one input. A picture here has 1 MB.
+
+libFuzzer's own limit is on the total and is checked once a second, so it blames a later input.
+"""
+
 
 def one(data: bytes) -> None:
+    """Open one input and check the picture and the memory it took."""
+    before = _peak_kb()
     try:
         picture = open_picture(data, SIDE, MAX_PIXELS)
     except PictureError:
         return
+    finally:
+        assert _peak_kb() - before < MAX_GROWTH_KB
     height, width, colours = picture.shape
     assert colours == 3
     assert 0 < height * width <= MAX_PIXELS
 
 
+def _peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def seeds() -> dict[str, bytes]:
+    """The initial corpus, by name."""
     scene = pictures.landscape(24, 16)
     open_picture(pictures.encoded(scene), SIDE)  # registers HEIF
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = {kind: pictures.encoded(scene, kind) for kind in FORMATS}
-    found |= {
+    corpus = {kind: pictures.encoded(scene, kind) for kind in FORMATS}
+    corpus |= {
         f"{kind}-exif": pictures.encoded(scene, kind, exif=exif) for kind in ("PNG", "JPEG", "WEBP", "TIFF")
     }
-    found |= {f"{kind}-frames": pictures.encoded(scene, kind, save_all=True, append_images=[scene])
+    corpus |= {f"{kind}-frames": pictures.encoded(scene, kind, save_all=True, append_images=[scene])
               for kind in ("PNG", "GIF", "WEBP", "TIFF")}  # fmt: skip
-    found |= {f"PNG-{mode}": pictures.encoded(scene.convert(mode)) for mode in ("1", "L", "LA", "P", "RGBA")}
+    corpus |= {f"PNG-{mode}": pictures.encoded(scene.convert(mode)) for mode in ("1", "L", "LA", "P", "RGBA")}
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"):
-        found[f"TIFF-{compression}"] = pictures.encoded(scene, "TIFF", compression=compression)
-    return found | files.too_many_pixels() | files.too_many_blocks(3_000)
+        corpus[f"TIFF-{compression}"] = pictures.encoded(scene, "TIFF", compression=compression)
+    return corpus | files.too_many_pixels() | files.too_many_blocks(3_000)
 
 
 def main() -> None:
+    """Run the fuzzer for the time and on the folder of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--folder", type=Path, default=Path("runs/fuzz_picture"), help="of what is found")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/fuzz_picture"), help="of the corpus and the findings"
+    )
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, data in seeds().items():
         (options.folder / f"seed-{name}").write_bytes(data)
-    limits = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=65536", f"-artifact_prefix={options.folder}/"]
+    limits = ["-timeout=60", "-rss_limit_mb=2048", "-max_len=65536", f"-artifact_prefix={options.folder}/"]
     atheris.Setup([sys.argv[0], f"-max_total_time={options.seconds}", *limits, str(options.folder)], one)
     atheris.Fuzz()
 

@@ -1,4 +1,4 @@
-"""One picture in every kind of file that people send: modes, turns, codings, frames, profiles, metadata."""
+"""One picture in many kinds of file: modes, codings, frames, metadata."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from loadtests.hostile.files import png_chunk
 from models.image.decode import open_picture
 from tests.support.images.pictures import encoded, landscape
 
-open_picture(encoded(landscape(8, 8)), 8)  # registers HEIF, so that Pillow can write it here
+open_picture(encoded(landscape(8, 8)), 8)  # registers HEIF, so that Pillow can write it
 
 MODES = (
     *((mode, "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
@@ -20,13 +20,13 @@ MODES = (
     ("RGBA", "HEIF"), ("L", "HEIF"),
     ("1", "BMP"), ("L", "BMP"), ("P", "BMP"), ("RGBA", "BMP"), ("P", "GIF"),
 )  # fmt: skip
-"""Each of Pillow's modes, and a format that keeps it."""
+"""Pillow's modes, each with a format that keeps it."""
 
 DESCRIBED = ("PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF")
-"""The formats that carry EXIF and colour profiles."""
+"""Formats that carry EXIF and colour profiles."""
 
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF")
-"""The formats of many frames or pages."""
+"""Formats with several frames or pages."""
 
 STORED: Mapping[int, Image.Transpose | None] = {
     1: None,
@@ -38,7 +38,7 @@ STORED: Mapping[int, Image.Transpose | None] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""How the camera stores what it says is to be turned by each EXIF orientation."""
+"""How a camera stores an upright scene under each EXIF orientation."""
 
 _PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 PROFILES = {
@@ -61,12 +61,15 @@ LARGE = 10 * 2**20
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Deep grey has thousands of steps, or in F hundreds between 0 and 1."""
+    """The image in one of Pillow's modes.
+
+    Deep grey has thousands of steps; F has hundreds from 0 to 1.
+    """
     grey = np.asarray(image.convert("L"))
     if mode == "F":
         return Image.fromarray(grey.astype(np.float32) / 255)
     if mode.startswith("I"):
-        # Pillow has no way from colours to these.
+        # Pillow does not convert colours to these.
         deep = Image.fromarray(grey.astype(np.uint16) * 100)
         return deep if mode == "I;16" else deep.convert("I").convert(mode)
     if mode == "LAB":
@@ -77,14 +80,17 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def seen_in(image: Image.Image, mode: str) -> Image.Image:
-    """What a mode leaves of the picture, in RGB. Deep grey goes from black to white."""
+    """The image in RGB after a mode; deep grey is stretched from black to white."""
     if mode[0] in "IF":
         return ImageOps.autocontrast(image.convert("L")).convert("RGB")
     return in_mode(image, mode).convert("RGB")
 
 
 def turned(image: Image.Image, kind: str, orientation: int, **options: object) -> bytes:
-    """Stored so that its orientation turns it upright. In HEIF properties say how, as from a phone."""
+    """The image stored so that its orientation makes it upright.
+
+    HEIF stores it as properties, as phones do.
+    """
     turn = STORED.get(orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -93,16 +99,20 @@ def turned(image: Image.Image, kind: str, orientation: int, **options: object) -
 
 
 def animated(frames: Sequence[Image.Image], kind: str) -> bytes:
+    """A file with several frames."""
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
 
 
 def progressive(image: Image.Image) -> bytes:
+    """A progressive JPEG."""
     return encoded(image, "JPEG", progressive=True)
 
 
 def arithmetic(image: Image.Image) -> bytes:
-    """The segments of a baseline JPEG with the arithmetic frame header (SOF9): its decoder makes some picture
-    of any bits."""
+    """A baseline JPEG with the frame header of arithmetic coding (SOF9).
+
+    The arithmetic decoder makes some picture of any bits.
+    """
     baseline = encoded(image, "JPEG")
     assert baseline.count(b"\xff\xc0\0\x11") == 1
     return baseline.replace(b"\xff\xc0\0\x11", b"\xff\xc9\0\x11")
@@ -129,7 +139,7 @@ def _gif_comment(image: Image.Image) -> bytes:
 
 
 def _png_exif(image: Image.Image) -> bytes:
-    """A directory with 10 MB of maker's notes, and an orientation, which counts all the same."""
+    """A directory with 10 MB of maker's notes, and an orientation that is used."""
     entries = struct.pack("<HHHIHHHHII", 2, 0x0112, 3, 1, 3, 0, 0x927C, 7, LARGE, 38)
     whole = encoded(image.transpose(STORED[3]))
     chunk = png_chunk(b"eXIf", b"II*\0\x08\0\0\0" + entries + bytes(4) + bytes(LARGE))
@@ -149,4 +159,4 @@ HEAVY: Mapping[str, Callable[[Image.Image], bytes]] = {
     "gif-comment": _gif_comment,
     **{f"{kind.lower()}-xmp": _with_xmp(kind) for kind in ("WEBP", "TIFF", "HEIF", "AVIF")},
 }
-"""What puts a picture into a file with 10 MB of metadata."""
+"""Writers of a file with 10 MB of metadata, by name."""

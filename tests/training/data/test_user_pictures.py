@@ -1,4 +1,4 @@
-"""Anybody's own pictures: read as the service reads them, refused with the reason."""
+"""A user's own pictures: read as the service reads them, refused with the reason."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def table(tmp_path):
     return path
 
 
-def test_labelled_pictures_are_seen_as_the_service_sees_them(table):
+def test_labelled_pictures_go_through_the_view(table):
     examples = labelled(table, LABELS, VIEW)
 
     assert examples.targets.tolist() == [3, 7]
@@ -28,7 +28,7 @@ def test_labelled_pictures_are_seen_as_the_service_sees_them(table):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("file,label\n3.png,eight\n", "does not know: eight"),
         ("name,label\n3.png,3\n", "needs the columns file and label"),
@@ -37,19 +37,19 @@ def test_labelled_pictures_are_seen_as_the_service_sees_them(table):
         ("file,label\nlabels.csv,3\n", "labels.csv: "),
     ],
 )
-def test_what_is_wrong_with_a_table_is_said(table, content, said):
+def test_errors_say_what_is_wrong_with_the_table(table, content, message):
     table.write_text(content)
 
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         labelled(table, LABELS, VIEW)
 
 
-def test_no_table(tmp_path):
+def test_missing_table(tmp_path):
     with pytest.raises(DataError, match="There is no table"):
         labelled(tmp_path / "labels.csv", LABELS, VIEW)
 
 
-def test_a_folder_is_taken_evenly(tmp_path):
+def test_pictures_of_a_folder_are_taken_evenly(tmp_path):
     for number in range(10):
         inside = tmp_path / str(number % 3)
         inside.mkdir(exist_ok=True)

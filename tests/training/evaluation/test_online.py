@@ -1,19 +1,19 @@
-"""`evaluate --from-log`: predictions and feedback, joined."""
+"""The prediction log: predictions and feedback, joined."""
 
 import json
-import subprocess
-import sys
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from loadtests.server import REPO, serving
+from loadtests.server import serving
 from models.model import ZOO
 from tests.support.images import pictures
+from training.__main__ import app
 from training.data.splits import DataError
-from training.evaluation.online import join, read, wilson
+from training.evaluation.online import join_feedback, read_log, wilson
 
 
 def prediction(request_id="a", answer=None, index=None, model="digits-cnn", familiar=True):
@@ -26,8 +26,8 @@ def prediction(request_id="a", answer=None, index=None, model="digits-cnn", fami
 
 
 def feedback(request_id="a", truth="7", index=None, second=0):
-    told = {"request_id": request_id, "truth": truth, "time": f"2026-11-20T13:00:{second:02}Z"}
-    return {"feedback": told if index is None else told | {"index": index}}
+    facts = {"request_id": request_id, "truth": truth, "time": f"2026-11-20T13:00:{second:02}Z"}
+    return {"feedback": facts if index is None else facts | {"index": index}}
 
 
 def price(price, low, high):
@@ -36,10 +36,10 @@ def price(price, low, high):
 
 def joined(folder, *lines, name="predictions-0.jsonl"):
     (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return join(read(folder))
+    return join_feedback(read_log(folder))
 
 
-def test_accuracy_of_those_whose_truth_is_known(tmp_path):
+def test_accuracy_of_labelled_pictures(tmp_path):
     found = joined(
         tmp_path,
         *(prediction(f"id-{count}", familiar=count != 3) for count in range(10)),
@@ -47,13 +47,8 @@ def test_accuracy_of_those_whose_truth_is_known(tmp_path):
     )
     (model,) = found.models
 
-    assert (model.model, model.version, model.answered, model.told, model.right) == (
-        "digits-cnn",
-        "1",
-        10,
-        4,
-        3,
-    )
+    assert (model.model, model.version) == ("digits-cnn", "1")
+    assert (model.n, model.n_labelled, model.n_correct) == (10, 4, 3)
     assert model.familiar == 0.9
     assert model.accuracy == pytest.approx((0.75, 0.3006, 0.9544), abs=1e-4)
     assert (model.median_ape, model.coverage) == (None, None)
@@ -71,11 +66,11 @@ def test_errors_and_coverage_of_prices(tmp_path):
 
     assert model.errors == pytest.approx((0.1, 0.5, 30 / 130))
     assert model.median_ape == pytest.approx(30 / 130)
-    assert (model.told, model.inside, model.accuracy) == (3, 2, None)
+    assert (model.n_labelled, model.n_covered, model.accuracy) == (3, 2, None)
     assert model.coverage[0] == pytest.approx(2 / 3)
 
 
-def test_what_cannot_be_used_is_counted(tmp_path):
+def test_unused_feedback_is_counted(tmp_path):
     found = joined(
         tmp_path,
         prediction("twice"), prediction("twice"),
@@ -84,7 +79,7 @@ def test_what_cannot_be_used_is_counted(tmp_path):
         prediction("changed"),
         feedback("twice"),
         feedback("batch", "7", index=1), feedback("batch", "7"),
-        feedback("nobody"),
+        feedback("unmatched"),
         feedback("both", "7"),
         feedback("changed", "1", second=2), feedback("changed", "7", second=3), feedback("changed", "2"),
         feedback("batch", 7, index=0),
@@ -92,30 +87,30 @@ def test_what_cannot_be_used_is_counted(tmp_path):
     models = {model.model: model for model in found.models}
 
     assert (found.unmatched, found.ambiguous, found.wrong_kind, found.repeated) == (2, 1, 1, 2)
-    assert (models["digits-cnn"].told, models["digits-cnn"].right) == (3, 3)
-    assert (models["digits-mlp"].told, models["digits-mlp"].right) == (1, 1)
+    assert (models["digits-cnn"].n_labelled, models["digits-cnn"].n_correct) == (3, 3)
+    assert (models["digits-mlp"].n_labelled, models["digits-mlp"].n_correct) == (1, 1)
 
 
-def test_full_files_belong_to_it_and_broken_lines_are_counted(tmp_path):
+def test_rotated_files_are_read_and_broken_lines_counted(tmp_path):
     lines = [json.dumps(line) for line in (prediction("a"), prediction("b"), feedback("a"))]
     (tmp_path / "predictions-0.jsonl").write_text(f"{lines[0]}\n{lines[1][:50]}\n{lines[1]}\n")
     (tmp_path / "predictions-0.jsonl.1").write_bytes(b"\xff\xfe\n\n" + lines[2].encode())
     (tmp_path / "predictions-1.jsonl").write_text('[1, 2]\n{"feedback": {"request_id": "b"}}\n')
     (tmp_path / "predictions-0.lock").touch()
-    log = read(tmp_path)
+    log = read_log(tmp_path)
 
     assert (len(log.predictions), len(log.feedback), log.broken) == (2, 1, 4)
-    assert join(log).models[0].told == 1
+    assert join_feedback(log).models[0].n_labelled == 1
 
 
-def test_a_folder_without_a_log_is_named(tmp_path):
+def test_error_names_a_folder_without_a_log(tmp_path):
     with pytest.raises(DataError, match="holds no prediction log"):
-        read(tmp_path)
+        read_log(tmp_path)
 
 
 @settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilsons_interval_holds_the_share(case):
+def test_wilson_interval_holds_the_fraction(case):
     hits, n = case
     low, high = wilson(hits, n)
 
@@ -126,15 +121,15 @@ def test_wilsons_interval_holds_the_share(case):
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_whatever_stands_in_a_line_is_read_or_broken(tmp_path_factory, line):
+def test_any_bytes_are_read_or_broken(tmp_path_factory, line):
     folder = tmp_path_factory.mktemp("log")
     (folder / "predictions-0.jsonl").write_bytes(line)
 
-    join(read(folder))
+    join_feedback(read_log(folder))
 
 
 def test_from_a_server_to_the_table(tmp_path, car_png):
-    """Asked, told and evaluated, as its users do it."""
+    """Predictions and feedback over HTTP, then `evaluate --from-log`."""
     zoo, folder = tmp_path / "zoo", tmp_path / "log"
     zoo.mkdir()
     for name in ("digits-mlp", "cars-mlp"):
@@ -145,24 +140,22 @@ def test_from_a_server_to_the_table(tmp_path, car_png):
     ):
         for which in (0, 1, 2, 3, 4, 7):
             files = {"image": pictures.encoded(pictures.digit(which))}
-            said = client.post(f"{url}/classify", files=files).json()
-            truth = {"request_id": said["request_id"], "truth": str(which)}
+            answer = client.post(f"{url}/classify", files=files).json()
+            truth = {"request_id": answer["request_id"], "truth": str(which)}
             client.post(f"{url}/feedback", json=truth).raise_for_status()
         car = [("images", car_png)]
-        said = client.post(f"{url}/price/batch", files=car).json()
-        truth = {"request_id": said["request_id"], "index": 0, "truth": said["answers"][0]["price"] * 2}
+        answer = client.post(f"{url}/price/batch", files=car).json()
+        doubled = answer["answers"][0]["price"] * 2
+        truth = {"request_id": answer["request_id"], "index": 0, "truth": doubled}
         client.post(f"{url}/feedback", json=truth).raise_for_status()
         client.post(f"{url}/feedback", json={"request_id": "unknown", "truth": "7"}).raise_for_status()
     with (folder / "predictions-0.jsonl").open("a") as file:
         file.write("cut o")
-    done = subprocess.run(
-        [sys.executable, "-m", "training", "evaluate", "--from-log", folder],
-        cwd=REPO, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = CliRunner().invoke(app, ["evaluate", "--from-log", str(folder)])
     rows = [[cell.strip() for cell in row.split("│")[1:-1]] for row in done.stdout.splitlines()]
     cells = {row[0]: row[1] for row in rows if len(row) == 2}
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "digits-mlp, version" in done.stdout
     assert "accuracy" in cells
     assert cells["accuracy"] == "100.0% (95 % interval: 61.0% to 100.0%)"

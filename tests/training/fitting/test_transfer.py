@@ -1,63 +1,113 @@
-"""Transfer and cross-validation, on drawn cars: what is trained, what is not, and on what it is judged."""
+"""Transfer learning, auxiliary tasks and cross-validation, on drawn cars."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models.image.views import SquashView
 from models.model import open_model
+from tests.training.conftest import FEW
 from training.data import augment
 from training.data.synthetic.cars import drawn_cars
 from training.evaluation.crossvalidate import crossvalidate
 from training.export.export import export
-from training.fitting.fit import fit, to_float
-from training.fitting.transfer import fit_transfer
+from training.fitting.fit import fit
+from training.fitting.train import train_recipe
+from training.networks.architectures import Ensemble, Network, to_float
+from training.networks.kernel_ridge import KernelRidge
 from training.recipes import RECIPES
 
 VIEW = SquashView(width=64, height=48)
-RECIPE = replace(RECIPES["cars-transfer"], data="drawn-cars", view=VIEW, epochs=4, batch_size=32, hints={})
+PRETRAINED = replace(
+    RECIPES["cars-transfer"], data="drawn-cars", view=VIEW, epochs=1, batch_size=32, hints={}
+)
+
+
+def small_ensemble() -> Network:
+    """As cars_transfer, with one convolution each instead of EfficientNet's parts.
+
+    Seeded: a pretrained trunk has the same weights each time, too.
+    """
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Conv2d(3, 16, 5, stride=4, padding=2), nn.ReLU())
+    tails = Ensemble(
+        nn.Sequential(
+            nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Flatten(), nn.Linear(32 * 8 * 6, 32), nn.ReLU(),
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    body = nn.Sequential(trunk, tails)
+    return Network(body, nn.Linear(64, 1), (0.5,) * 3, (0.25,) * 3, KernelRidge(64, landmarks=50))
+
+
+SMALL = replace(PRETRAINED, network=small_ensemble, epochs=10, learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
 def drawings():
-    return drawn_cars(models=30, photos=4, view=VIEW)
+    return drawn_cars(models=60, photos=4, view=VIEW)
+
+
+@pytest.fixture(scope="module")
+def transferred(drawings):
+    return train_recipe(SMALL, drawings)
+
+
+def test_transfer_trains_all_but_the_trunk(transferred):
+    before, after = small_ensemble().body[0].state_dict(), transferred.network.body[0].state_dict()
+    first, second = (member[0].weight for member in transferred.network.body[1].members)
+    losses = [epoch.validation_loss for epoch in transferred.history]
+
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not torch.equal(first, second)
+    assert min(losses) < 0.8 * losses[0]
+
+
+def test_scores_are_the_mean_of_head_and_kernel(drawings, transferred):
+    network = transferred.network
+    features = network.features(to_float(torch.from_numpy(drawings.test.pixels)))
+    both = network.head(features), network.kernel(features)
+
+    assert network.kernel.weights.abs().max() > 0
+    torch.testing.assert_close(network.scores(features), sum(both) / 2)
+    assert torch.corrcoef(torch.cat(both, dim=1).T)[0, 1] > 0.5
 
 
 @pytest.mark.slow
-def test_transfer_trains_what_follows_the_trunk_and_nothing_else(drawings, tmp_path, data):
-    network = RECIPE.network()
-    before = network.body[0].state_dict()
-    tails = [member[0].state_dict() for member in network.body[1].members]
-    fitted = fit_transfer(RECIPE, drawings)
-    after = fitted.network.body[0].state_dict()
-    members = fitted.network.body[1].members
+def test_pretrained_network_is_trained_and_exported(tmp_path, data):
+    """EfficientNet-Lite2, trained for a moment; its file holds float16 weights and gives torch's prices."""
+    few = drawn_cars(models=10, photos=2, view=VIEW)
+    before = PRETRAINED.network()
+    result = train_recipe(PRETRAINED, few)
+    network = result.network
+    members = [member[0].state_dict() for member in network.body[1].members]
+    convolution = next(name for name in members[0] if name.endswith("conv_head.weight"))
 
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    for tail, member in zip(tails, members, strict=True):
-        assert not torch.equal(tail["_conv_head.weight"], member[0]._conv_head.weight)
-    assert not torch.equal(members[0][0]._conv_head.weight, members[1][0]._conv_head.weight)
-    losses = [epoch.validation_loss for epoch in fitted.history]
-    assert min(losses) < 0.8 * losses[0]
-    kernel = fitted.network.kernel
-    assert kernel.weights.abs().max() > 0
-    features = fitted.network.features(to_float(torch.from_numpy(drawings.test.pixels)))
-    both = fitted.network.head(features), kernel(features)
-    torch.testing.assert_close(fitted.network.scores(features), sum(both) / 2)
-    assert torch.corrcoef(torch.cat(both, dim=1).T)[0, 1] > 0.5
+    assert all(
+        torch.equal(values, network.body[0].state_dict()[name])
+        for name, values in before.body[0].state_dict().items()
+    )
+    for tail, member in zip(before.body[1].members, members, strict=True):
+        assert not torch.equal(tail[0].state_dict()[convolution], member[convolution])
+    assert not torch.equal(members[0][convolution], members[1][convolution])
 
-    path = export(RECIPE, fitted, drawings, tmp_path, data)
+    path = export(PRETRAINED, result, few, tmp_path, data, FEW)
+    with torch.no_grad():
+        scores = network(to_float(torch.from_numpy(few.test.pixels)))[:, 0].double().numpy()
+    expected = np.exp(scores * result.scaler.std + result.scaler.mean)
+    float32_bytes = sum(4 * values.numel() for values in network.state_dict().values())
+
     assert path.stat().st_size < 25e6
-    full = replace(RECIPE, half_weights=False, name="cars-full")
-    whole = export(full, fitted, drawings, tmp_path, data)
-    assert path.stat().st_size < 0.6 * whole.stat().st_size
-    halved, unhalved = (open_model(file)(drawings.test.pixels)["value"] for file in (path, whole))
-    np.testing.assert_allclose(halved, unhalved, rtol=0.01)
+    assert path.stat().st_size < 0.6 * float32_bytes
+    np.testing.assert_allclose(open_model(path)(few.test.pixels)["value"], expected, rtol=0.01)
 
 
-def test_hints_are_learned_beside_the_price(drawings):
-    """A hint that is the price itself in words pulls the features: the loss is lower than of noise."""
+def test_auxiliary_task_is_learned(drawings):
+    """A task that repeats the price in words is learned better than shuffled words."""
     recipe = replace(RECIPES["drawn-cars"], view=VIEW, epochs=3, augment=augment.none)
     rng = np.random.default_rng(0)
     dear = np.where(drawings.train.targets > np.median(drawings.train.targets), "dear", "cheap")
@@ -69,16 +119,16 @@ def test_hints_are_learned_beside_the_price(drawings):
     assert losses["true"] < losses["shuffled"]
 
 
-def test_unknown_facts_give_no_hint(drawings):
+def test_unknown_facts_are_ignored(drawings):
     recipe = replace(RECIPES["drawn-cars"], view=VIEW, epochs=1, hints={"maker": 0.5})
-    nobody = np.full(len(drawings.train), "")
-    nobody[:3] = ("a", "b", "a")
-    part = replace(drawings, train=replace(drawings.train, facts={"maker": nobody}))
+    makers = np.full(len(drawings.train), "")
+    makers[:3] = ("a", "b", "a")
+    part = replace(drawings, train=replace(drawings.train, facts={"maker": makers}))
 
     assert np.isfinite(fit(recipe, part).history[-1].train_loss)
 
 
-def test_crossvalidation_prices_every_picture_by_a_network_that_never_saw_its_group(drawings):
+def test_crossvalidation_never_trains_on_held_out_groups(drawings):
     seen = []
 
     def remember(pictures):
@@ -89,29 +139,29 @@ def test_crossvalidation_prices_every_picture_by_a_network_that_never_saw_its_gr
     held_out = crossvalidate(recipe, drawings, folds=3, only=[1])
     trained_on = {row.numpy().round(3).tobytes() for batch in seen for row in batch}
     everything = (drawings.train, drawings.validation, drawings.calibration, drawings.test)
-    prices_held = set(held_out.truth.tolist())
+    held_out_prices = set(held_out.targets.tolist())
 
-    assert 0.2 < len(held_out.truth) / sum(map(len, everything)) < 0.5
+    assert 0.2 < len(held_out.targets) / sum(map(len, everything)) < 0.5
     assert trained_on
     for part in everything:
         for pixels, price in zip(part.pixels, part.targets, strict=True):
-            if price in prices_held:
+            if price in held_out_prices:
                 row = (torch.from_numpy(pixels).permute(2, 0, 1).float() / 255).numpy().round(3).tobytes()
                 assert row not in trained_on
 
 
-def test_a_split_by_picture_has_the_same_groups_on_both_sides(drawings):
+def test_crossvalidation_by_picture(drawings):
     recipe = replace(RECIPES["drawn-cars"], view=VIEW, epochs=1)
     held_out = crossvalidate(recipe, drawings, folds=4, only=[0], at_random=True)
     figures = held_out.figures()
 
     assert set(figures) == {""}
     count, errors, constant = figures[""]
-    assert count == len(held_out.truth)
+    assert count == len(held_out.targets)
     assert set(errors) == set(constant)
 
 
-def test_maps_are_mirrored_and_cut_but_never_moved():
+def test_feature_cutout_mirrors_and_cuts_but_never_moves():
     torch.manual_seed(0)
     before = 1 + torch.rand(64, 3, 13, 16)
     after = augment.feature_cutout(before.clone())
@@ -122,3 +172,15 @@ def test_maps_are_mirrored_and_cut_but_never_moved():
     assert bool(same.all())
     assert 0.7 < float(kept.float().mean()) < 1
     assert float((~kept).flatten(1).any(1).float().mean()) == pytest.approx(0.5, abs=0.2)
+
+
+def test_crossvalidation_trains_as_train_does(drawings):
+    """A second training, which a recipe asks for, is part of each fold."""
+    recipe = replace(RECIPES["drawn-cars"], view=VIEW, epochs=1)
+    once, twice = (
+        crossvalidate(replace(recipe, finish=finish), drawings, folds=4, only=[0])
+        for finish in ({}, {"learning_rate": 1e-3})
+    )
+
+    assert np.array_equal(once.targets, twice.targets)
+    assert not np.array_equal(once.predictions, twice.predictions)

@@ -1,0 +1,1 @@
+"""Pictures drawn here: outliers, digits on pages, cars."""

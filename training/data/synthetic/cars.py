@@ -1,7 +1,7 @@
-"""Drawn cars: pictures whose price is a known function of what is drawn, plus noise.
+"""Drawn cars, whose price is a known function of the drawing plus noise.
 
-For training and testing the whole price pipeline anywhere, in a minute, with no photo at hand. The
-best possible median error is known: the noise's own, `NOISE` on the log scale.
+They train and test the whole price pipeline in a minute, without any photo. The best possible median
+error is known: that of the noise, whose standard deviation on the log scale is `NOISE`.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ from training.data.price_table import Row, split_by_group
 from training.data.splits import Splits
 
 WIDTH, HEIGHT = 240, 160
+"""Pixels of every drawing."""
+
 NOISE = 0.05
-"""Standard deviation of the log of a price around what the drawing says."""
+"""Standard deviation of the log of a price around the price of the drawing."""
 
 BODIES = {
-    # name: (price in USD, roof start, roof end, roof height) as shares of length and height
+    # Price in USD, where the roof starts and ends (fractions of the length), its height (1 is a usual one).
     "hatchback": (18_000, 0.30, 0.98, 0.85),
     "sedan": (26_000, 0.30, 0.75, 0.75),
     "suv": (38_000, 0.25, 0.97, 1.15),
@@ -29,7 +31,14 @@ BODIES = {
 
 @dataclass(frozen=True)
 class DrawnCar:
-    """One car model. length, wheel: shares of the picture's width and height. trim: 0 to 1."""
+    """One car model.
+
+    Attributes:
+        body: One of BODIES.
+        length: Fraction of the picture's width.
+        wheel: Radius of a wheel, as a fraction of the picture's height.
+        trim: Amount of chrome, 0 to 1.
+    """
 
     body: str
     length: float
@@ -38,17 +47,18 @@ class DrawnCar:
 
     @property
     def price(self) -> float:
-        """USD, before noise: longer, larger wheels and more chrome cost more."""
+        """USD, before noise: length, larger wheels and chrome raise it."""
         base = BODIES[self.body][0]
         return base * float(np.exp(1.5 * (self.length - 0.7) + 8 * (self.wheel - 0.11) + 0.5 * self.trim))
 
     @property
     def group(self) -> str:
+        """The name of the car model."""
         return f"{self.body}-{self.length:.2f}-{self.wheel:.3f}-{self.trim:.1f}"
 
 
 def drawn_cars(models: int = 120, photos: int = 12, view: PhotoView | None = None) -> Splits:
-    """`models` car models, `photos` drawings of each in other colours, places and light."""
+    """`models` random car models with `photos` drawings of each."""
     view = view or PhotoView(resize=64, crop=64)
     rng = np.random.default_rng(0)
     rows, pixels = [], []
@@ -62,6 +72,7 @@ def drawn_cars(models: int = 120, photos: int = 12, view: PhotoView | None = Non
 
 
 def draw_model(rng: np.random.Generator) -> DrawnCar:
+    """A random car model."""
     return DrawnCar(
         body=str(rng.choice(list(BODIES))),
         length=float(rng.uniform(0.55, 0.8)),
@@ -71,7 +82,10 @@ def draw_model(rng: np.random.Generator) -> DrawnCar:
 
 
 def draw(car: DrawnCar, rng: np.random.Generator) -> Image.Image:
-    """The car from its side on a road, RGB, WIDTH x HEIGHT; colour, place and light are random."""
+    """The car from its side on a road: RGB, WIDTH x HEIGHT.
+
+    Colour, position and light are random.
+    """
     image = Image.new("RGB", (WIDTH, HEIGHT))
     pen = ImageDraw.Draw(image)
     light = float(rng.uniform(0.6, 1.0))

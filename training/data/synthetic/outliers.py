@@ -1,7 +1,8 @@
-"""Pictures that are not what a model was made for: what familiarity learns to tell apart.
+"""Outliers: pictures that are not what a model was made for (docs/decisions/0008).
 
-Drawn here, so that they are at hand everywhere: blank paper, noise, scribbles, letters and words,
-landscapes, and, for models that are not about them, digits, clothing and drawn cars.
+Familiarity learns to tell them apart. Drawn here, so that they need no download: blank paper, noise,
+scribbles, letters and words, landscapes; and, for models that are not about them, drawn cars, digits and
+clothing.
 """
 
 import logging
@@ -16,14 +17,17 @@ from PIL import Image, ImageDraw, ImageFont
 from models.image.decode import Picture
 from models.image.views import View
 from training.data.mnist import fashion_mnist, mnist
-from training.data.splits import DataError
+from training.data.splits import DataError, Examples
+from training.data.synthetic.cache import cached
 from training.data.synthetic.cars import draw, draw_model
 
 log = logging.getLogger(__name__)
 
 SIDE = 224
+"""Pixels of a side of every drawing."""
+
 LETTERS = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwy&%?!#@+=*"
-"""No letter that is also a digit: whoever writes O, I or S cannot be told apart."""
+"""Without the letters that look like a digit, such as I, O, S and Z."""
 
 Draw = Callable[[np.random.Generator], Picture]
 
@@ -31,28 +35,51 @@ Draw = Callable[[np.random.Generator], Picture]
 def draw_outliers(
     data: str, view: View, count: int, seed: int, root: Path = Path("data")
 ) -> dict[str, npt.NDArray[np.uint8]]:
-    """About `count` pictures, as `view` shows them, that are no pictures of the data set `data`.
+    """About `count` pictures that do not belong to a data set, as `view` shows them.
 
-    Returns uint8 (n, H, W, C) for each kind of stranger, as many of each.
+    Drawn once and then read from root/cache (training/data/synthetic/cache.py).
+
+    Args:
+        data: Name of the data set.
+        view: How pictures become pixels.
+        count: Of all kinds together; at least one picture is drawn of each kind.
+        seed: The same seed gives the same pictures.
+        root: Folder of MNIST and Fashion-MNIST, which are left out where they cannot be fetched.
+
+    Returns:
+        uint8 (n, H, W, C) for each kind of outlier, the same number of each.
     """
-    rng = np.random.default_rng(seed)
-    kinds: dict[str, Draw] = {
-        "blank": blank, "noise": noise, "scribble": scribble, "letters": letters, "landscape": landscape,
-    }  # fmt: skip
-    if data not in ("cars", "drawn-cars"):
-        kinds["drawn car"] = drawn_car
+    sets = _other_sets(data, root)
+
+    def draw_kinds() -> dict[str, npt.NDArray[np.uint8]]:
+        rng = np.random.default_rng(seed)
+        kinds: dict[str, Draw] = {
+            "blank": blank, "noise": noise, "scribble": scribble, "letters": letters, "landscape": landscape,
+        }  # fmt: skip
+        if data not in ("cars", "drawn-cars"):
+            kinds["drawn car"] = drawn_car
+        kinds |= {kind: _enlarged(part.pixels) for kind, part in sets.items()}
+        each = max(count // len(kinds), 1)
+        return {kind: np.stack([view(new(rng)) for _ in range(each)]) for kind, new in kinds.items()}
+
+    fingerprints = {kind: part.fingerprint for kind, part in sets.items()}
+    return cached(root, "outliers", (data, view, count, seed, fingerprints), draw_kinds)
+
+
+def _other_sets(data: str, root: Path) -> dict[str, Examples]:
+    """Training pictures of MNIST and Fashion-MNIST, by kind, except those of `data`."""
+    sets = {}
     for name, kind, fetch in (("mnist", "digits", mnist), ("fashion-mnist", "clothing", fashion_mnist)):
-        if data != name:
+        if name != data:
             try:
-                kinds[kind] = _enlarged(fetch(root).train.pixels)
+                sets[kind] = fetch(root).train
             except DataError as error:
                 log.warning("familiarity is learned without %s: %s", name, error)
-    each = max(count // len(kinds), 1)
-    return {kind: np.stack([view(draw(rng)) for _ in range(each)]) for kind, draw in kinds.items()}
+    return sets
 
 
 def blank(rng: np.random.Generator) -> Picture:
-    """A sheet of paper, evenly lit or not, with the grain of a sensor."""
+    """A sheet of paper, lit evenly or from one side, with the grain of a sensor."""
     page = _paper(rng)
     return _grainy(page, rng, rng.choice([0.0, 1.0, 4.0]))
 
@@ -80,7 +107,7 @@ def scribble(rng: np.random.Generator) -> Picture:
 
 
 def letters(rng: np.random.Generator) -> Picture:
-    """One letter or a short word, slanted and bent as by hand."""
+    """One letter or a short word, slanted and bent like handwriting."""
     image = Image.fromarray(_paper(rng))
     length = int(rng.choice([1, 1, 1, 2, 5]))
     word = "".join(rng.choice(list(LETTERS), length))
@@ -115,11 +142,12 @@ def landscape(rng: np.random.Generator) -> Picture:
 
 
 def drawn_car(rng: np.random.Generator) -> Picture:
+    """A car from its side (training/data/synthetic/cars.py)."""
     return np.asarray(draw(draw_model(rng), rng))
 
 
 def _enlarged(pixels: npt.NDArray[np.uint8]) -> Draw:
-    """Small grey pictures as dark on light or light on dark ones of a usual size."""
+    """Draws small grey pictures at the usual size, as they are or inverted."""
 
     def picture(rng: np.random.Generator) -> Picture:
         small = pixels[int(rng.integers(len(pixels)))]
@@ -130,6 +158,7 @@ def _enlarged(pixels: npt.NDArray[np.uint8]) -> Draw:
 
 
 def _paper(rng: np.random.Generator) -> Picture:
+    """An empty sheet, mostly light, tinted, and half of the time lit from one side."""
     shade = rng.uniform(150, 255) if rng.random() < 0.8 else rng.uniform(0, 60)
     slope = rng.uniform(-0.3, 0.3, 2)
     y, x = np.mgrid[-0.5 : 0.5 : SIDE * 1j, -0.5 : 0.5 : SIDE * 1j]
@@ -139,6 +168,7 @@ def _paper(rng: np.random.Generator) -> Picture:
 
 
 def _ink(rng: np.random.Generator, image: Image.Image) -> tuple[int, int, int]:
+    """A colour that stands out from the paper."""
     dark_page = np.asarray(image).mean() < 100
     low, high = (150, 255) if dark_page else (0, 110)
     red, green, blue = (int(value) for value in rng.integers(low, high, 3))
@@ -146,5 +176,6 @@ def _ink(rng: np.random.Generator, image: Image.Image) -> tuple[int, int, int]:
 
 
 def _grainy(picture: Picture, rng: np.random.Generator, strength: float) -> Picture:
+    """The picture with normal noise of a standard deviation of `strength` grey levels."""
     grain = rng.normal(0, 1, picture.shape) * strength
     return np.clip(picture + grain, 0, 255).astype(np.uint8)

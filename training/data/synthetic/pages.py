@@ -1,12 +1,13 @@
-"""Digits written on pages and photographed: what the `digit` view makes of real uploads.
+"""Digits on photographed pages, as a view reads them back (docs/decisions/0009).
 
-A network that has only seen MNIST meets strokes that a view has cut out of ruled paper, shadows and
-JPEG noise for the first time in a user's hands. Here MNIST's own training digits, and drawn ones
+A network trained on MNIST alone has never met strokes that a view has cut out of ruled paper, shadows and
+JPEG noise, which is what users send. Here MNIST's own training digits, and drawn ones
 (training/data/synthetic/strokes.py), are written on pages, and the view reads them back.
 """
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,46 +17,65 @@ from rich.progress import track
 from models.image.decode import Picture
 from models.image.views import View
 from training.data.splits import Examples
+from training.data.synthetic.cache import Arrays, cached
 from training.data.synthetic.strokes import Ink, draw_digit
 
-LEGIBLE = 0.45
-"""Correlation with the digit by itself below which the view has lost it: that page teaches nothing."""
+MIN_CORRELATION = 0.45
+"""Of the view of a page with the view of its digit alone; below it the view has lost the digit."""
 
 
-def pages(known: Examples, count: int, view: View, seed: int, drawn: float = 0.4) -> Examples:
-    """`count` digits on pages, as `view` shows them.
+def pages(
+    mnist: Examples, count: int, view: View, seed: int, drawn: float = 0.4, root: Path | None = None
+) -> Examples:
+    """Digits on pages, as `view` shows them.
 
-    known: MNIST as it is, uint8 (N, 28, 28, 1). drawn: the share of digits that are drawn instead.
-    Returns uint8 (count, H, W, 1) and int64 (count,).
+    Args:
+        mnist: The digits to write: uint8 (N, 28, 28, 1), as MNIST has them.
+        count: Pages that the view can read.
+        view: How pictures become pixels.
+        seed: The same seed gives the same pages.
+        drawn: Fraction of the digits that are drawn by strokes instead.
+        root: Data folder, whose cache the pages are read from (training/data/synthetic/cache.py).
+
+    Returns:
+        uint8 (count, H, W, 1) and int64 (count,).
     """
-    read = islice(_read_back(known, view, np.random.default_rng(seed), drawn), count)
-    pixels, digits = zip(*track(read, "writing pages", total=count), strict=True)
-    return Examples(np.stack(pixels), np.array(digits, np.int64))
+
+    def write() -> Arrays:
+        legible = islice(_legible(mnist, view, np.random.default_rng(seed), drawn), count)
+        pixels, digits = zip(*track(legible, "writing pages", total=count), strict=True)
+        return {"pixels": np.stack(pixels), "targets": np.array(digits, np.int64)}
+
+    arrays = cached(root, "pages", (mnist.fingerprint, count, view, seed, drawn), write)
+    return Examples(arrays["pixels"].astype(np.uint8, copy=False), arrays["targets"])
 
 
-def _read_back(
-    known: Examples, view: View, rng: np.random.Generator, drawn: float
+def _legible(
+    mnist: Examples, view: View, rng: np.random.Generator, drawn: float
 ) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
-    """Views of pages and their digits, without end; pages that the view cannot read are left out."""
+    """Endless views of pages with their digits, without those that lost the digit."""
     while True:
         height = int(rng.integers(50, 200))
         if rng.random() < drawn:
             digit = int(rng.integers(10))
             ink = draw_digit(digit, height, rng)
         else:
-            index = int(rng.integers(len(known)))
-            digit = int(known.targets[index])
-            ink = _rewritten(known.pixels[index, :, :, 0], height, rng)
-        seen = view(page(ink, rng))
-        if _correlation(seen, view(_on_black(ink))) > LEGIBLE:
-            yield seen, digit
+            index = int(rng.integers(len(mnist)))
+            digit = int(mnist.targets[index])
+            ink = _rewritten(mnist.pixels[index, :, :, 0], height, rng)
+        pixels = view(page(ink, rng))
+        if _correlation(pixels, view(_on_black(ink))) > MIN_CORRELATION:
+            yield pixels, digit
 
 
 def page(ink: Ink, rng: np.random.Generator) -> Picture:
-    """The ink on a sheet: anywhere, in any colour, in any light; photographed well or badly."""
+    """A photo of a sheet with the ink on it.
+
+    Position, colour, paper, light, blur, noise and JPEG quality are random.
+    """
     height, width = ink.shape
-    room = rng.uniform(1.05, 3.2, 2) if rng.random() < 0.9 else rng.uniform(3, 5, 2)
-    rows, columns = int(height * room[0]) + 8, int(max(width, height / 2) * room[1]) + 8
+    scale = rng.uniform(1.05, 3.2, 2) if rng.random() < 0.9 else rng.uniform(3, 5, 2)
+    rows, columns = int(height * scale[0]) + 8, int(max(width, height / 2) * scale[1]) + 8
     top, left = int(rng.integers(rows - height + 1)), int(rng.integers(columns - width + 1))
     if rng.random() < 0.08:  # the edge of the picture cuts the margin, not the digit
         top, left = (0, left) if rng.random() < 0.5 else (top, 0)
@@ -65,9 +85,9 @@ def page(ink: Ink, rng: np.random.Generator) -> Picture:
     colour = rng.uniform(0, 110) + rng.choice([0.0, 70.0]) * rng.random(3)
     if rng.random() < 0.2:  # a pencil
         colour = np.full(3, rng.uniform(90, 150))
-    cover = (ink * (rng.uniform(0.75, 1.0) / 255)).astype(np.float32)[:, :, None]
-    there = sheet[top : top + height, left : left + width]
-    there += cover * (colour.astype(np.float32) - there)
+    opacity = (ink * (rng.uniform(0.75, 1.0) / 255)).astype(np.float32)[:, :, None]
+    under = sheet[top : top + height, left : left + width]
+    under += opacity * (colour.astype(np.float32) - under)
     if rng.random() < 0.15:
         _specks(sheet, rng)
     if rng.random() < 0.2:
@@ -77,7 +97,7 @@ def page(ink: Ink, rng: np.random.Generator) -> Picture:
     if rng.random() < 0.4:
         sheet = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.4, 1.6))
     if rng.random() < 0.6:
-        cv2.setRNGSeed(int(rng.integers(1 << 31)))  # cv2 draws from a generator of its own
+        cv2.setRNGSeed(int(rng.integers(1 << 31)))  # cv2.randn has a generator of its own
         grain = np.empty((rows, columns, 3 if rng.random() < 0.3 else 1), np.float32)
         sheet = sheet + cv2.randn(grain, 0, float(rng.uniform(0, 8))).reshape(grain.shape)
     photo = np.clip(sheet, 0, 255).astype(np.uint8)
@@ -88,7 +108,7 @@ def page(ink: Ink, rng: np.random.Generator) -> Picture:
 
 
 def _rewritten(small: npt.NDArray[np.uint8], height: int, rng: np.random.Generator) -> Ink:
-    """A digit of 28 pixels as somebody with another pen would write it, `height` pixels tall."""
+    """A digit of 28 pixels in another pen's stroke width, `height` pixels tall."""
     x, y, w, h = cv2.boundingRect(small)
     scale = height / max(h, 1)
     size = (max(round(w * scale), 3), max(round(h * scale), 3))
@@ -107,27 +127,29 @@ def _rewritten(small: npt.NDArray[np.uint8], height: int, rng: np.random.Generat
 
 
 def _thin(ink: Ink, keep: float) -> Ink:
-    """Wear the strokes down until about `keep` of the ink is left."""
-    enough = keep * float(ink.sum())
-    worn = cv2.erode(ink, np.ones((3, 3), np.uint8))
-    while float(worn.sum()) > enough:
-        ink, worn = worn, cv2.erode(worn, np.ones((3, 3), np.uint8))
+    """Erode the strokes until about the fraction `keep` of the ink is left."""
+    kernel = np.ones((3, 3), np.uint8)
+    least = keep * float(ink.sum())
+    eroded = cv2.erode(ink, kernel)
+    while float(eroded.sum()) > least:
+        ink, eroded = eroded, cv2.erode(eroded, kernel)
     return ink
 
 
 def _rule(sheet: npt.NDArray[np.float32], height: int, rng: np.random.Generator) -> None:
-    """Lines, or squares, fainter than a pen."""
+    """Rule the sheet, in place, with lines or squares fainter than a pen."""
     step = max(int(height * rng.uniform(0.25, 1.0)), 6)
     colour = sheet[0, 0] - rng.uniform(15, 80) * np.array([1.0, rng.uniform(0.4, 1), rng.uniform(0.2, 1)])
-    thick = max(int(height * rng.uniform(0.005, 0.02)), 1)
+    thickness = max(int(height * rng.uniform(0.005, 0.02)), 1)
     start = int(rng.integers(step))
-    for line in range(thick):
+    for line in range(thickness):
         sheet[start + line :: step] = colour
         if rng.random() < 0.5:
             sheet[:, start + line :: step] = colour
 
 
 def _specks(sheet: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Put up to eleven dark dots on the sheet, in place."""
     rows, columns = sheet.shape[:2]
     for _ in range(int(rng.integers(1, 12))):
         spot = (int(rng.integers(columns)), int(rng.integers(rows)))
@@ -135,18 +157,19 @@ def _specks(sheet: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
 
 
 def _light(rows: int, columns: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """float32 (rows, columns, 1): a lamp at one side, and often the shadow of a hand."""
+    """Light from one side, often with a hand's shadow: float32 (rows, columns, 1)."""
     y, x = np.mgrid[-0.5 : 0.5 : rows * 1j, -0.5 : 0.5 : columns * 1j].astype(np.float32)
-    turn = rng.uniform(0, 2 * np.pi)
-    light = 1 - rng.uniform(0, 0.5) * (0.5 + np.cos(turn) * x + np.sin(turn) * y) / 1.2
+    angle = rng.uniform(0, 2 * np.pi)
+    light = 1 - rng.uniform(0, 0.5) * (0.5 + np.cos(angle) * x + np.sin(angle) * y) / 1.2
     if rng.random() < 0.5:
-        turn, where = rng.uniform(0, 2 * np.pi), rng.uniform(-0.4, 0.4)
-        across = (np.cos(turn) * x + np.sin(turn) * y - where) / rng.uniform(0.01, 0.2)
+        angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-0.4, 0.4)
+        across = (np.cos(angle) * x + np.sin(angle) * y - edge) / rng.uniform(0.01, 0.2)
         light *= 1 - rng.uniform(0.1, 0.45) / (1 + np.exp(-np.clip(across, -30, 30)))
     return light.astype(np.float32)[:, :, None]
 
 
 def _on_black(ink: Ink) -> Picture:
+    """The digit alone, white on black, in RGB."""
     framed = cv2.copyMakeBorder(ink, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=0)
     return cv2.cvtColor(framed, cv2.COLOR_GRAY2RGB)
 

@@ -1,7 +1,8 @@
-"""Digits drawn stroke by stroke: the shapes that MNIST's American hands write seldom.
+"""Digits drawn stroke by stroke, in shapes that are rare in MNIST.
 
-A one with flag and foot, a crossed seven, an open four, a slashed nought: templates of a few control
-points, bent, slanted and drawn with any pen, so that no hand and no pen is drawn twice.
+MNIST's handwriting is American. Here are a one with flag and foot, a crossed seven, an open four, a slashed
+nought: templates of a few control points, bent, slanted and drawn with a pen of random width, so that no two
+digits are the same.
 """
 
 import cv2
@@ -9,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 Ink = npt.NDArray[np.uint8]
-"""uint8 (height, width): 255 where the pen went, 0 elsewhere, soft edges between."""
+"""uint8 (height, width): 255 on a stroke, 0 elsewhere, values between on its edge."""
 
 Point = tuple[float, float]
 
-# Points are (right, down) in a unit square. A curve runs smoothly through its points, a line bends sharply.
 CURVE, LINE = True, False
 Stroke = tuple[bool, tuple[Point, ...]]
+"""CURVE: smooth through its points. LINE: straight between them. Points: (right, down) in a unit square."""
 
 RING: Stroke = (CURVE, ((0.5, 0.0), (0.12, 0.22), (0.06, 0.6), (0.3, 0.97), (0.7, 0.95), (0.94, 0.6),
                         (0.88, 0.22), (0.5, 0.0)))  # fmt: skip
@@ -85,35 +86,41 @@ TEMPLATES: dict[int, tuple[tuple[Stroke, ...], ...]] = {
                   (0.45, 1.0))),),
     ),
 }  # fmt: skip
-"""Ways to write each digit."""
+"""The shapes of each digit, one of which is drawn at random."""
 
 
 def draw_digit(digit: int, height: int, rng: np.random.Generator) -> Ink:
-    """One digit about `height` pixels tall, in a tight frame, in a hand and with a pen of its own."""
-    ways = TEMPLATES[digit]
+    """A digit of random shape, slant and pen width in a tight frame.
+
+    Args:
+        digit: 0 to 9.
+        height: Pixels, about.
+        rng: Decides all that is random.
+    """
+    shapes = TEMPLATES[digit]
     aspect = rng.uniform(0.35, 1.0) if digit != 1 else rng.uniform(0.25, 0.8)
-    turn, slant = rng.normal(0, 0.1), rng.normal(0, 0.25)
-    bend = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    bend = bend @ np.array([[1, -slant], [0, 1]]) @ np.diag([aspect, 1.0]) * height
+    angle, slant = rng.normal(0, 0.1), rng.normal(0, 0.25)
+    affine = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    affine = affine @ np.array([[1, -slant], [0, 1]]) @ np.diag([aspect, 1.0]) * height
     wobble = rng.uniform(0.0, 0.04)
     lines = [
-        (_smooth(points) if curved else points) @ bend.T
-        for curved, control in ways[int(rng.integers(len(ways)))]
+        (_smooth(points) if curved else points) @ affine.T
+        for curved, control in shapes[int(rng.integers(len(shapes)))]
         for points in [np.asarray(control) + rng.normal(0, wobble, (len(control), 2))]
     ]
     pen = max(round(float(np.exp(rng.uniform(np.log(0.025), np.log(0.17)))) * height), 1)
     margin = pen // 2 + 4
     corner = np.min([line.min(axis=0) for line in lines], axis=0) - margin
-    width, tall = (np.max([line.max(axis=0) for line in lines], axis=0) - corner + margin).astype(int) + 1
-    ink = np.zeros((tall, width), np.uint8)
+    columns, rows = (np.max([line.max(axis=0) for line in lines], axis=0) - corner + margin).astype(int) + 1
+    ink = np.zeros((rows, columns), np.uint8)
     for line in lines:
-        dots = np.round((line - corner) * 16).astype(np.int32)  # sixteenths of a pixel: cv2's `shift`
+        dots = np.round((line - corner) * 16).astype(np.int32)  # sixteenths of a pixel, by cv2's `shift`
         cv2.polylines(ink, [dots], False, 255, pen, cv2.LINE_AA, shift=4)
     return ink
 
 
 def _smooth(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A Catmull-Rom spline through the points, eight steps from each to the next."""
+    """A Catmull-Rom spline through the points, in eight steps from each to the next."""
     ends = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     t = np.linspace(0, 1, 8, endpoint=False)[:, None, None]
     before, start, end, after = ends[:-3], ends[1:-2], ends[2:-1], ends[3:]

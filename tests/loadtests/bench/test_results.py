@@ -1,4 +1,4 @@
-"""The benchmark: what it computes and writes."""
+"""The figures and the report of the benchmark."""
 
 import re
 
@@ -9,6 +9,8 @@ from loadtests.bench.report.goals import judge, price_deviation
 from loadtests.bench.report.results import Results, Sample, Scenario
 from loadtests.bench.rounds import Plan
 
+pytestmark = pytest.mark.bench
+
 DIGITS = Scenario("digits", "digits-cnn", 16)
 
 
@@ -17,11 +19,11 @@ def sample(server: str, case: Scenario, number: int = 0, **values: float) -> Sam
 
 
 def plan(**differences: object) -> Plan:
-    usual = {
+    defaults = {
         "rounds": 1, "servers": ["glimpse", "fastapi"], "rows": ["digits"], "models": ["digits-cnn"],
         "overload": [], "seconds": 1, "overload_seconds": 1,
     }  # fmt: skip
-    return Plan(**usual | differences)
+    return Plan(**defaults | differences)
 
 
 def test_ratios_are_taken_within_rounds():
@@ -40,7 +42,7 @@ def test_ratios_are_taken_within_rounds():
 
 
 @pytest.mark.parametrize(("ours", "met"), [(1300, True), (1299, False)])
-def test_a_goal_is_judged_by_the_worse_of_its_figures(ours, met):
+def test_goals_are_judged_by_their_worst_figure(ours, met):
     results = Results([
         sample(server, Scenario("digits", "digits-cnn", count), requests_per_s=rate, p99_ms=10.0, failures=0)
         for count in (1, 16, 64)
@@ -54,7 +56,7 @@ def test_a_goal_is_judged_by_the_worse_of_its_figures(ours, met):
     assert verdicts["at least 1.8x LitServe"].met is None
 
 
-def test_every_goal_of_an_overload_is_judged():
+def test_goals_of_an_overload():
     case = Scenario("overload", "digits-cnn")
     values = {"capacity": 1000.0, "goodput": 960.0, "p99_ms": 800.0, "refused_p50_ms": 30.0, "others": 1}
     results = Results([sample("glimpse", case, **values)])
@@ -63,7 +65,7 @@ def test_every_goal_of_an_overload_is_judged():
     assert [verdict.met for verdict in verdicts] == [True, True, False, False]
 
 
-def test_the_price_deviation_is_the_mean_over_photos():
+def test_price_deviation_is_the_mean_over_photos():
     photos = (("a.jpg", 10_100), ("b.jpg", 9_800), ("c.jpg", 10_000))
     results = Results([
         sample(server, Scenario("prices", photo), price=price)
@@ -73,7 +75,7 @@ def test_the_price_deviation_is_the_mean_over_photos():
     assert price_deviation(results) == pytest.approx(0.01)
 
 
-def test_the_section_is_replaced_and_nothing_else():
+def test_only_the_section_is_replaced():
     older = f"# Benchmarks\n\nolder\n\n## Side by side\n\n{markdown.BEGIN}\nold\n{markdown.END}\n"
     before = older + "\n## Models\n\nx\n"
 
@@ -83,19 +85,19 @@ def test_the_section_is_replaced_and_nothing_else():
     assert markdown.rewrite(after, "new") == after
 
 
-def test_the_section_is_added_where_there_is_none():
+def test_section_is_appended_without_markers():
     after = markdown.rewrite("# Benchmarks\n\nolder\n", "new")
 
     assert after.startswith("# Benchmarks\n\nolder\n\n## Side by side\n\n")
     assert markdown.rewrite(after, "newer") == after.replace("\nnew\n", "\nnewer\n")
 
 
-def test_half_a_marker_is_an_error():
+def test_a_marker_without_its_end_is_an_error():
     with pytest.raises(ValueError, match="without its"):
         markdown.rewrite(f"x\n{markdown.BEGIN}\n", "new")
 
 
-def test_the_section_has_a_line_for_each_server_and_its_goals(tmp_path):
+def test_section_lists_servers_and_goals(tmp_path):
     results = Results([
         sample(server, Scenario("digits", "digits-cnn", connections), number, requests_per_s=rate, p50_ms=1.0,
                p99_ms=2.0, failures=0)

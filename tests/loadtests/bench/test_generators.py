@@ -1,4 +1,4 @@
-"""What the load generators of the benchmark send, and how their reports are read."""
+"""Request bodies of the benchmark, and the output of its load generators."""
 
 import email
 import email.policy
@@ -6,8 +6,11 @@ import email.policy
 import pytest
 
 from loadtests.bench.load import payloads
-from loadtests.bench.load.generators import GeneratorError, parse_h2load, parse_wrk
+from loadtests.bench.load.generators import parse_h2load, parse_wrk
 from loadtests.pictures import Upload
+from loadtests.subprocesses import CommandError
+
+pytestmark = pytest.mark.bench
 
 WRK = """Running 4s test @ http://127.0.0.1:8000/classify
   1 threads and 16 connections
@@ -21,7 +24,7 @@ Transfer/sec:    256.00KB
 """
 
 
-def test_wrk_counts_only_good_answers_as_throughput():
+def test_wrk_throughput_counts_only_2xx():
     result = parse_wrk(WRK)
 
     assert result.requests_per_s == pytest.approx(475)
@@ -29,7 +32,7 @@ def test_wrk_counts_only_good_answers_as_throughput():
     assert result.failures == 103
 
 
-def test_h2load_is_read_without_its_first_period():
+def test_h2load_first_period_is_not_measured():
     # Microseconds: sent at, status, took. The first period is for opening connections.
     sent = [(0, 200, 5_000), (1_500_000, 503, 400_000)]
     sent += [(2_000_000 + 10_000 * index, 200, 40_000) for index in range(90)]
@@ -44,17 +47,17 @@ def test_h2load_is_read_without_its_first_period():
     assert result.others == 2
 
 
-def test_h2load_without_any_answer_is_an_error():
-    with pytest.raises(GeneratorError, match="no answer"):
+def test_h2load_without_responses_is_an_error():
+    with pytest.raises(CommandError, match="no response"):
         parse_h2load("", seconds=1)
 
 
-def test_forms_are_what_a_mail_parser_reads_in_them():
+def test_a_mail_parser_reads_the_forms():
     pictures = [
         Upload("a.png", b"\x89PNG\r\n--\x00", "image/png"),
         Upload("b.jpg", b"\xff\xd8", "image/jpeg"),
     ]
-    body = payloads.forms(pictures)
+    body = payloads.batch_form(pictures)
     head = f"Content-Type: {body.content_type}\r\n\r\n".encode()
     parts = list(email.message_from_bytes(head + body.content, policy=email.policy.HTTP).iter_parts())
 

@@ -1,0 +1,42 @@
+"""What the service says of itself: its models, metrics and documentation."""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import bentoml
+from starlette.responses import Response
+
+from service.api import openapi
+from service.application import Application
+from service.http.asgi_types import Receive, Scope
+from service.http.body import RequestHead
+from service.monitoring import metrics
+
+Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
+
+
+def models(application: Application) -> Respond:
+    """GET /models: the cards of all models, and where each runs."""
+
+    async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+        content = json.dumps({"models": application.catalog.describe()})
+        return Response(content, media_type="application/json")
+
+    return respond
+
+
+async def metrics_text(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+    """GET /metrics: the text format of Prometheus."""
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+
+def docs(service: bentoml.Service[Any]) -> Respond:
+    """GET /docs.json: OpenAPI, made at the first request."""
+    document = functools.cache(functools.partial(openapi.document, service))
+
+    async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+        return Response(document(), media_type="application/json")
+
+    return respond

@@ -1,0 +1,1 @@
+"""From pictures to responses: the one call behind every way to ask."""

@@ -1,0 +1,35 @@
+"""The terminal: where commands print to, and how warnings and errors look there."""
+
+import logging
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from typer.core import TyperGroup
+
+from models.model import ZooError
+from training.data.splits import DataError
+from training.export.verification import ExportError
+
+console = Console()
+
+
+class ErrorsInOneLine(TyperGroup):
+    """Commands whose expected errors end the program with one line instead of a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command; exit code 1 where its data, its model or its files are at fault."""
+        try:
+            return super().invoke(ctx)
+        except (DataError, ExportError, ZooError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+def configure_logging() -> None:
+    """Send log records to the terminal, those of the chatty exporter from warnings on."""
+    handler = RichHandler(console=console, show_path=False, show_time=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    for chatty in ("onnxscript", "onnx_ir"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
