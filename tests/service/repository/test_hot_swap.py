@@ -119,7 +119,7 @@ def test_many_swaps_leave_no_threads_behind(tmp_path):
             if swap == 2:
                 time.sleep(0.2)  # the engine of the last swap has ended, or its threads count here too
                 few = threads()
-        # A thread left behind by each of the nine swaps since would make nine; libraries start some of theirs.
+        # A thread left by each of the nine swaps since would make nine; libraries start a few of their own.
         wait_until(lambda: threads() <= few + 4)
 
 
