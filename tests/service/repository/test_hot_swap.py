@@ -70,11 +70,11 @@ def test_no_request_fails_during_twenty_swaps(tmp_path):
                 start = time.monotonic()
                 answer = client.post(call, files=form)
                 body = answer.json()
-                bad = [part for part in body.get("answers", []) if "error" in part]
-                status = 500 if bad else answer.status_code
+                bad = [part["error"]["status"] for part in body.get("answers", []) if "error" in part]
+                status = bad[0] if bad else answer.status_code
                 seen.append((start, time.monotonic(), status, body.get("version", "")))
 
-    with serving(zoo, tmp_path / "log", model_control="true") as url:
+    with serving(zoo, tmp_path / "log", model_control="true", deadline_ms="120000") as url:
         clients = [threading.Thread(target=ask, args=(number, url)) for number in range(8)]
         for client in clients:
             client.start()
@@ -119,7 +119,8 @@ def test_many_swaps_leave_no_threads_behind(tmp_path):
             if swap == 2:
                 time.sleep(0.2)  # the engine of the last swap has ended, or its threads count here too
                 few = threads()
-        wait_until(lambda: threads() <= few)
+        # A thread left by each of the nine swaps since would make nine; libraries start a few of their own.
+        wait_until(lambda: threads() <= few + 4)
 
 
 @pytest.mark.slow
