@@ -9,6 +9,8 @@ import pytest
 from loadtests.hostile.__main__ import mix, verdict
 from loadtests.server import REPO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_a_thousand_hostile_requests_change_nothing(tmp_path):

@@ -17,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.support.http_calls import PNG
 from tests.support.images import pictures
 
+pytestmark = pytest.mark.slow
+
 GETS = ["/models", "/metrics", "/livez", "/readyz", "/v2/repository/index"]
 POSTS = ["/classify", "/price", "/classify/batch", "/price/batch"]
 # Off unless switched on: answered 404 and 403.

@@ -20,6 +20,8 @@ from training.__main__ import app
 from training.networks.architectures import cars_mlp
 from training.recipes import RECIPES
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate")
 TINY = replace(
     RECIPES["drawn-cars"],

@@ -7,6 +7,8 @@ from models.model import open_model
 from training.data import augment, sources
 from training.recipes import PUBLISHED, RECIPES
 
+pytestmark = pytest.mark.slow
+
 
 def test_prices_of_drawn_cars_are_learned(trained_zoo):
     measured = open_model(trained_zoo / "drawn-cars.onnx").card.measured

@@ -12,6 +12,8 @@ from loadtests.server import REPO
 from loadtests.users.stage_stats import StageStats
 from tests.loadtests.users.stub_service import stub_service
 
+pytestmark = pytest.mark.slow
+
 
 def python_m(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

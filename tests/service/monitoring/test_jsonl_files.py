@@ -24,6 +24,8 @@ from tests.support.http_calls import CLIENT, PNG
 from tests.support.log_folder import classify, files_of, lines_of, lost, tell, written
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):

@@ -16,6 +16,8 @@ from tests.support.http_calls import PNG
 from tests.support.models.files import model_file, put
 from tests.support.waiting import WITHIN_S, reached
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def zoo(tmp_path):

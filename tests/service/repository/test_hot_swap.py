@@ -18,6 +18,8 @@ from tests.support.models.files import change, index, model_file, put, version
 from tests.support.processes import server_of, workers_of
 from tests.support.waiting import WITHIN_S, wait_for, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def answered(url: str, model: str) -> float:
     """Pictures that the model has answered."""

@@ -14,6 +14,8 @@ from service.settings import Settings
 from tests.support.models.files import model_file, put
 from tests.support.waiting import reached
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def zoo(tmp_path, monkeypatch):

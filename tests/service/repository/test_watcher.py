@@ -10,6 +10,8 @@ from tests.support.http_calls import CLIENT
 from tests.support.models.files import change, changes, index, let_watch_pass, model_file, put, version
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_models_appear_and_go_with_their_files(swapping):
     url, zoo = swapping

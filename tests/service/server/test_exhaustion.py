@@ -19,6 +19,8 @@ from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
 from tests.support.processes import server_of
 
+pytestmark = pytest.mark.slow
+
 
 def may_unshare() -> bool:
     """Whether this test may give a process file systems of its own, as containers have them."""

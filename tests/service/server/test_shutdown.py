@@ -17,6 +17,8 @@ from tests.support.load_clients import Clients
 from tests.support.processes import has_ended, server_of, workers_of
 from tests.support.waiting import WITHIN_S, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def ask(client: httpx.Client, path: str = "/classify", picture: bytes = PNG) -> str:
     try:

@@ -12,6 +12,8 @@ import pytest
 from loadtests.server import REPO, serving
 from tests.support.http_calls import CLIENT, post
 
+pytestmark = pytest.mark.slow
+
 no_gpu = pytest.mark.skipif(
     shutil.which("nvidia-smi") is not None,
     reason="no machine without an NVIDIA GPU: run on one",

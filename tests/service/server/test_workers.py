@@ -27,6 +27,8 @@ from tests.support.models.hanging import Hang, serving_that_hangs
 from tests.support.processes import workers_of
 from tests.support.waiting import WITHIN_S, wait_for, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def counted(url: str) -> float:
     text = CLIENT.get(f"{url}/metrics").text

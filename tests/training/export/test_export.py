@@ -16,6 +16,8 @@ from training.export.model_card import meaning, render
 from training.export.verification import ExportError
 from training.fitting.fit import fit
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_file_below_the_floor(digits, data, tmp_path):
     recipe = replace(LINEAR, floors={"accuracy": 0.9999})

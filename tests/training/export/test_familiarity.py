@@ -10,6 +10,8 @@ from training.data.synthetic.outliers import draw_outliers
 from training.export.familiarity import Familiarity, familiarity_threshold
 from training.recipes import RECIPES
 
+pytestmark = pytest.mark.slow
+
 
 def test_familiarity_refuses_outliers():
     """Outliers like those it was fitted on, and others like nothing it has seen."""

@@ -13,6 +13,8 @@ from training.fitting.fit import fit
 from training.fitting.result import TrainingResult
 from training.fitting.train import train_recipe
 
+pytestmark = pytest.mark.slow
+
 
 def weights(result: TrainingResult) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in result.network.parameters()])

@@ -20,6 +20,8 @@ from training.networks.architectures import Ensemble, Network, to_float
 from training.networks.kernel_ridge import KernelRidge
 from training.recipes import RECIPES
 
+pytestmark = pytest.mark.slow
+
 VIEW = SquashView(width=64, height=48)
 PRETRAINED = replace(
     RECIPES["cars-transfer"], data="drawn-cars", view=VIEW, epochs=1, batch_size=32, hints={}
