@@ -71,7 +71,7 @@ def test_marked_processes_are_measured_and_ended():
 @pytest.mark.slow
 def test_short_bench(tmp_path):
     if shutil.which("wrk") is None:
-        pytest.skip("wrk is not installed")
+        pytest.skip("wrk is not installed: apt-get install wrk")
     report, raw = tmp_path / "report.md", tmp_path / "raw.json"
     servers = ["glimpse", "fastapi"]
     try:
