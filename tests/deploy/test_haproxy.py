@@ -64,7 +64,7 @@ class Retrying:
         try:
             answer = client.post("/classify", files={"image": PNG})
         except httpx.TransportError as error:
-            return type(error).__name__
+            return f"{type(error).__name__}: {error}"
         if answer.status_code == 200:
             self.versions[answer.json()["version"]] += 1
         return str(answer.status_code)

@@ -142,3 +142,11 @@ def test_file_names_come_in_every_encoding():
     head = b'Content-Disposition: form-data; name="image"; filename="Stra\xdfe.jpg"'
 
     assert read([b"--x\r\n" + head + b"\r\n\r\n1\r\n--x--"]) == [Part("image", b"1")]
+
+
+def test_a_part_without_a_name_is_ignored_by_name_and_counted():
+    nameless = b"--x\r\nA: b\r\n\r\n1\r\n"
+
+    assert read([nameless + form([(b"image", b"2")])]) == [Part("", b"1"), Part("image", b"2")]
+    with pytest.raises(TooLarge, match="more parts"):
+        read([nameless * 4 + b"--x--"], parts=3)
