@@ -54,7 +54,7 @@ class Retrying:
 
     def __call__(self, client: httpx.Client) -> str:
         outcome = self._once(client)
-        if outcome in ("503", "ConnectError"):
+        if outcome.partition(":")[0] in ("503", "ConnectError"):
             time.sleep(1)  # what Retry-After says
             outcome = self._once(client)
         time.sleep(0.02)
