@@ -1,5 +1,6 @@
 """Models: .onnx files, found in a folder, verified against their cards, opened."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Model:
     Attributes:
         sha256: Of the whole file, in hex.
         stamp: Of the file when it was read.
+        run_s: Seconds of CPU time that the session takes for one picture; infinite where it was not measured.
     """
 
     card: Card
@@ -46,6 +48,7 @@ class Model:
     path: Path
     sha256: str
     stamp: FileStamp
+    run_s: float = math.inf
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """Run the graph on pixels of the card's view: uint8 (N, H, W, C), N >= 1."""

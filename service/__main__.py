@@ -1,16 +1,19 @@
-"""`python -m service`: open and check everything, then serve, in one process or in GLIMPSE_WORKERS.
+"""`python -m service`: open and check everything, then serve, in a worker for each core.
 
 `bentoml serve` serves the same service. This starts faster, keeps BentoML's middleware off the calls that
 carry pictures, and ends with a reason and exit code 1 where a setting, a model file or the device is bad.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import tempfile
 
+from service.cores import usable_cores
 from service.monitoring.logging import configure_logging
+from service.monitoring.shared.folder import new_shared_folder
 from service.settings import Settings, SettingsError, read_settings
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a folder of the system, used where no other can be written
@@ -28,12 +31,30 @@ def main() -> None:
         sys.exit(f"error: {error}")
     configure_logging(settings.log_format)
     _find_temporary_folder()
-    if settings.workers > 1 and not options.check:
-        from service.server.supervisor import serve_in_workers
+    workers = 1 if options.check else settings.workers or _default_workers(settings)
+    with new_shared_folder(workers) if workers > 1 else contextlib.nullcontext():
+        # Here: prometheus_client looks for the shared folder when it is imported.
+        from service.server import serve
 
-        serve_in_workers(settings, options.host, options.port)
-    else:
-        _serve_or_check(settings, options)
+        if options.check:
+            serve.check(settings)
+        elif workers > 1:
+            serve.serve_in_workers(settings, workers, options.host, options.port)
+        else:
+            serve.serve_here(settings, options.host, options.port)
+
+
+def _default_workers(settings: Settings) -> int:
+    """One for each core, as the work is half Python; one on a GPU, which each worker would take memory of."""
+    from service.inference.device import DeviceError, choose_device
+
+    # Libraries of macOS do not survive a fork, and Windows has none.
+    if sys.platform != "linux":
+        return 1
+    try:
+        return 1 if choose_device(settings.device).name == "cuda" else usable_cores()
+    except DeviceError:
+        return 1  # which says why when it opens the models
 
 
 def _options() -> argparse.Namespace:
@@ -52,26 +73,6 @@ def _find_temporary_folder() -> None:
         if not os.access(SHARED_MEMORY, os.W_OK):
             sys.exit("error: no folder can be written; mount one on /tmp (--tmpfs /tmp) or set TMPDIR.")
         os.environ["TMPDIR"] = SHARED_MEMORY  # the workers look there too
-
-
-def _serve_or_check(settings: Settings, options: argparse.Namespace) -> None:
-    # Here: the process that only supervises workers needs no models in its memory.
-    from models.model import ZooError
-    from service.application import Application
-    from service.inference.device import DeviceError
-    from service.monitoring.prediction_log import jsonl_files
-    from service.server.app import create_app
-    from service.server.supervisor import connections_of, serve_here
-
-    connections = connections_of(settings)
-    try:
-        if settings.prediction_log:
-            jsonl_files.check(settings.prediction_log)
-        application = Application.open(settings, connections)
-    except (ZooError, DeviceError, jsonl_files.LogError) as error:
-        sys.exit(f"error: {error}")
-    if not options.check:
-        serve_here(create_app(application), settings, connections, options.host, options.port)
 
 
 if __name__ == "__main__":

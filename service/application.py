@@ -8,11 +8,13 @@ from models.model import ZooError
 from service import malloc
 from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.http.connection import Connections
+from service.http.connection import Connections, Limits
 from service.http.upload_budget import UploadBudget
 from service.inference.device import DeviceError
+from service.inference.session import OpenModels
 from service.monitoring import metrics
 from service.monitoring.prediction_log.writer import PredictionLog, open_log
+from service.monitoring.shared.worker_group import WorkerGroup
 from service.prediction.predictor import Predictor
 from service.repository.catalog import Catalog
 from service.repository.watcher import ModelWatcher
@@ -27,6 +29,7 @@ class Application:
 
     Attributes:
         settings: As they were when the process started.
+        group: The workers that this process is one of.
         connections: Open now; they know whether the process drains.
         keys: API keys.
         rate_limiter: Of pictures per client.
@@ -38,6 +41,7 @@ class Application:
     """
 
     settings: Settings
+    group: WorkerGroup
     connections: Connections
     keys: ApiKeys
     rate_limiter: RateLimiter
@@ -49,20 +53,22 @@ class Application:
 
     @staticmethod
     def open(
-        settings: Settings, connections: Connections | None = None, strict: bool = True
+        settings: Settings, group: WorkerGroup | None = None, opened: OpenModels | None = None
     ) -> "Application":
         """Open and verify everything, the models above all.
 
         Args:
             settings: Of the service.
-            connections: Those of the server that runs in this process, if it counts them.
-            strict: Whether one bad model file is an error; otherwise it is left out.
+            group: The workers that this process is one of. One bad model file is then left out, not an error:
+                a worker that starts again must not stay down because of it.
+            opened: Models that the supervisor opened before it forked this process.
 
         Raises:
             ZooError: A model file is bad, or there is none.
             DeviceError: The device that the settings ask for is not there.
         """
-        application = Application._around(Catalog.open(settings, strict), settings, connections)
+        catalog = Catalog.open(settings, strict=group is None, opened=opened)
+        application = Application._around(catalog, settings, group or WorkerGroup())
         metrics.register_drift(application.catalog.drift)
         # What is here now stays: without this, every full collection goes through 130,000 objects of imported
         # modules and holds up all requests for 50 to 100 ms.
@@ -81,17 +87,19 @@ class Application:
             return Application.open(settings)
         except (ZooError, DeviceError) as error:
             log.error("not ready: %s", error)
-            return Application._around(Catalog.unopened(settings, str(error)), settings, None)
+            return Application._around(Catalog.unopened(settings, str(error)), settings, WorkerGroup())
 
     @staticmethod
-    def _around(catalog: Catalog, settings: Settings, connections: Connections | None) -> "Application":
+    def _around(catalog: Catalog, settings: Settings, group: WorkerGroup) -> "Application":
         prediction_log = open_log(settings)
+        limits = Limits(settings.max_connections, settings.head_seconds, settings.body_seconds)
         return Application(
             settings,
-            connections or Connections(),
+            group,
+            Connections(limits, group.open_connections),
             ApiKeys([key.get_secret_value() for key in settings.api_keys]),
             RateLimiter(settings.rate_limit),
-            UploadBudget(settings.max_held_bytes),
+            UploadBudget(settings.max_held_bytes, group.held_bytes),
             catalog,
             ModelWatcher(catalog, settings),
             prediction_log,

@@ -1,6 +1,5 @@
 """Every setting of the service, read once in each process from the environment (prefix GLIMPSE_)."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.image.decode import FORMATS, MAX_PIXELS, Format
 from models.model import ZOO
+from service.cores import usable_cores
 
 
 class SettingsError(Exception):
@@ -98,15 +98,19 @@ class Settings(BaseSettings):
     """Of one picture. A miss that can be predicted gets 503 with Retry-After; a picture that has waited this
     long all the same gets 504 and is not computed any more."""
 
+    target_ms: Positive = 500
+    """That one more picture may wait behind others, if they are more than a few; beyond it a request gets 503
+    with Retry-After. A burst is absorbed, a queue that stays is not."""
+
     batch_seconds: Seconds = 30
     """How long one run of a model may take; then its pictures get 504."""
 
-    decoders: Positive = min(os.cpu_count() or 1, 4)
-    """Threads that decode pictures and apply views; small pictures take one less. A view is half Python, so
-    more threads than a few only compete for its lock: more workers help then."""
+    decoders: Positive = min(usable_cores(), 4)
+    """Threads of each worker that decode large pictures."""
 
-    workers: Positive = 1
-    """Processes that answer on the one port, each with its own copy of the models."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that answer on the one port. 0: one for each core; one where a GPU computes, and where
+    processes cannot be forked."""
 
     log_format: Literal["text", "json"] = "text"
     """json: one JSON object on each line."""

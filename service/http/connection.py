@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from service.http.problems import problem_response
 from service.monitoring import metrics, request_context
+from service.monitoring.shared.worker_values import WorkerValues
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Of a request line with its headers, or of one name, value or chunk extension that does not end."""
@@ -44,7 +45,7 @@ class Limits:
     """What a client may take.
 
     Attributes:
-        connections: Connections that are open at once.
+        connections: Connections that are open at once, in all workers.
         head_seconds: Until a head is complete.
         body_seconds: Until a body is complete; while the service does not read, the clock stands still.
     """
@@ -60,13 +61,28 @@ class Connections:
     Attributes:
         limits: What each of them may take.
         open: Those that are open.
+        counts: How many are open in each worker.
         draining: True once the process is told to end; every response closes its connection from then on.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, counts: WorkerValues | None = None) -> None:
         self.limits = limits or Limits()
         self.open: set[Connection] = set()
+        self.counts = counts or WorkerValues()
         self.draining = False
+        # With no file left to open, clients would wait unanswered.
+        self._most_here = max(open_files_limit() - RESERVED_FILES, 1)
+
+    def add(self, connection: "Connection") -> bool:
+        """Count one more; False where it is one too many."""
+        self.open.add(connection)
+        self.counts.own = len(self.open)
+        return len(self.open) <= self._most_here and self.counts.total() <= self.limits.connections
+
+    def remove(self, connection: "Connection") -> None:
+        """Count one less."""
+        self.open.discard(connection)
+        self.counts.own = len(self.open)
 
     def tick(self, seconds: float) -> None:
         """Count time that has passed, and reject clients that have kept the service waiting too long."""
@@ -97,15 +113,14 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Reject a connection above the limit."""
         super().connection_made(transport)
-        self._connections.open.add(self)
-        if len(self._connections.open) > self._limits.connections:
+        if not self._connections.add(self):
             self._reject(
                 503, "full", "All connections are taken; try again in a second.", {"Retry-After": "1"}
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._connections.open.discard(self)
+        self._connections.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

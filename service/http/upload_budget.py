@@ -3,19 +3,20 @@
 from types import TracebackType
 
 from service.errors import Overloaded, TooLarge
+from service.monitoring.shared.worker_values import WorkerValues
 
 
 class UploadBudget:
-    """The bytes of bodies that arrive and of those whose pictures are in work.
+    """The bytes of bodies that arrive and of those whose pictures are in work, in all workers.
 
     Attributes:
         limit: Bytes, of all requests together.
-        used: Bytes that are held now.
+        used: Bytes that each worker holds now.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, used: WorkerValues | None = None) -> None:
         self.limit = limit
-        self.used = 0
+        self.used = used or WorkerValues()
 
     def reserve(self, limit: int) -> "Reservation":
         """The part of one request, released when its `with` block ends.
@@ -45,13 +46,13 @@ class Reservation:
         """
         self.check(count)
         self.used += count
-        self._budget.used += count
+        self._budget.used.own += count
 
     def check(self, count: int) -> None:
         """Raise what `take` would, without holding anything."""
         if self.used + count > self.limit:
             raise TooLarge(f"The request is larger than {self.limit:,} bytes; this call takes no more.")
-        if self._budget.used + count > self._budget.limit:
+        if self._budget.used.total() + count > self._budget.limit:
             raise Overloaded("There is no memory left for more uploads just now; try again in a second.")
 
     def __enter__(self) -> "Reservation":
@@ -60,5 +61,5 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._budget.used -= self.used
+        self._budget.used.own -= self.used
         self.used = 0

@@ -2,86 +2,113 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 MIN_PACE_WEIGHT = 0.01
 """Weight of one picture in the measured pace, after the first hundred."""
 
+ALWAYS_ADMITTED = 64
+"""Pictures in flight up to which only the deadline counts, not the target: so many clients that each wait for
+their answer, or one request with many pictures, are no overload, however slow the model is."""
+
 
 class Refused(Exception):
-    """The picture is not admitted: too many are in flight, or it would miss its deadline.
+    """The picture is not admitted: too many are in flight, or it would wait for too long.
 
     Attributes:
+        reason: "full" or "late".
         retry_after: Whole seconds after which a slot is free if no other client comes.
     """
 
     def __init__(self, reason: str, retry_after: int) -> None:
         super().__init__(reason)
+        self.reason = reason
         self.retry_after = retry_after
 
 
 class Admission:
     """Counts the pictures in flight to one model, and measures how fast they are answered.
 
+    The limit that matters is one of time, as in CoDel (RFC 8289): a queue that is bounded by a number of
+    pictures is seconds long where they are slow, and too short where they are fast.
+
     Args:
         limit: Pictures in flight, at most.
         deadline: Seconds within which each must be answered.
+        target: Seconds that one more picture may wait, behind more than ALWAYS_ADMITTED.
 
     Attributes:
         in_flight: Pictures in flight now.
         pace: Seconds from one answer to the next while there is work; 0 before the first.
     """
 
-    def __init__(self, limit: int, deadline: float) -> None:
+    def __init__(self, limit: int, deadline: float, target: float) -> None:
         self._limit = limit
         self._deadline = deadline
+        self._target = min(target, deadline)
         self._last_end = 0.0
         self._completed = 0
         self.in_flight = 0
         self.pace = 0.0
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold a slot while one picture is answered.
+    def slot(self) -> "Slot":
+        """A slot, held in a `with` block while one picture is answered; entering it may raise Refused."""
+        return Slot(self)
+
+    def refusal(self) -> Refused | None:
+        """Why one more picture would not be answered in time; None where it would."""
+        in_flight, pace = self.in_flight, self.pace
+        excess = in_flight + 1 - self._limit
+        if excess > 0:
+            return Refused("full", _whole_seconds(excess * pace))
+        # An idle model admits any picture: otherwise one slow answer would close it for good.
+        if in_flight:
+            allowed = self._target if in_flight >= ALWAYS_ADMITTED else self._deadline
+            lateness = (in_flight + 1) * pace - allowed
+            if lateness > 0:
+                return Refused("late", _whole_seconds(lateness))
+        return None
+
+    def enter(self) -> None:
+        """Count one picture in flight.
 
         Raises:
             Refused: One more picture could not be answered in time.
         """
-        self.check()
+        refused = self.refusal()
+        if refused is not None:
+            raise refused
         if self.in_flight == 0:
             self._last_end = time.perf_counter()
         self.in_flight += 1
-        try:
-            yield
-        except Exception:
-            self._measure()  # a broken picture took its time too
-            raise
-        else:
-            self._measure()
-        finally:
-            self.in_flight -= 1
 
-    def check(self) -> None:
-        """Check that one more picture would be answered in time.
+    def leave(self, measured: bool) -> None:
+        """Count one picture less, and its time where it came to an end."""
+        self.in_flight -= 1
+        if measured:
+            now = time.perf_counter()
+            self._completed += 1
+            weight = max(1 / self._completed, MIN_PACE_WEIGHT)
+            self.pace += weight * (now - self._last_end - self.pace)
+            self._last_end = now
 
-        Raises:
-            Refused: It would not, with the reason "full" or "late".
-        """
-        excess = self.in_flight + 1 - self._limit
-        if excess > 0:
-            raise Refused("full", _whole_seconds(excess * self.pace))
-        lateness = (self.in_flight + 1) * self.pace - self._deadline
-        # An idle model admits any picture: otherwise one slow answer would close it for good.
-        if lateness > 0 and self.in_flight:
-            raise Refused("late", _whole_seconds(lateness))
 
-    def _measure(self) -> None:
-        now = time.perf_counter()
-        self._completed += 1
-        weight = max(1 / self._completed, MIN_PACE_WEIGHT)
-        self.pace += weight * (now - self._last_end - self.pace)
-        self._last_end = now
+class Slot:
+    """One picture in flight."""
+
+    __slots__ = ("_admission",)
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def __enter__(self) -> None:
+        self._admission.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A broken picture took its time too; one whose client has gone may have taken none.
+        self._admission.leave(measured=kind is None or issubclass(kind, Exception))
 
 
 def _whole_seconds(seconds: float) -> int:

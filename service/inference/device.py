@@ -4,12 +4,12 @@ On a CPU each session has one thread, and as many batches run at once as there a
 one small convolution cost more than they gain, and decoding needs the cores too (docs/benchmarks.md).
 """
 
-import os
 from dataclasses import dataclass
 
 import onnxruntime as ort
 
 from models.model import CPU, Providers
+from service.cores import usable_cores
 
 CUDA = "CUDAExecutionProvider"
 
@@ -67,7 +67,7 @@ def choose_device(wanted: str) -> Device:
 
 def batches_in_flight(device: Device) -> int:
     """Batches that run at once: on a GPU one copies while the other computes, on a CPU one per core."""
-    return 2 if device.name == "cuda" else os.cpu_count() or 1
+    return 2 if device.name == "cuda" else usable_cores()
 
 
 def batch_size(shape: tuple[int, int, int], limit: int, device: Device) -> int:

@@ -1,40 +1,39 @@
-"""The engine of one model: picture -> pixels -> batch -> outputs."""
+"""The engine of one model: picture -> pixels -> batch -> outputs.
+
+Small pictures and fast models run on the event loop itself, a chunk at a time; large pictures are decoded in
+threads, and slow models, and any on a GPU, run in threads of their own (docs/decisions/0019).
+"""
 
 import asyncio
-import io
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from models.card import ClassifierCard, Outputs, RegressorCard
-from models.image.decode import PictureError, open_picture
+from models.image.decode import PictureError
 from models.image.views import Pixels
 from models.model import Model
 from service.errors import DeadlinePassed, Overloaded, picture_problem
 from service.inference.admission import Admission, Refused
-from service.inference.batch_queue import BatchQueue, BatchTimeout
-from service.inference.decode_pool import DecodePool
 from service.inference.device import Device, batch_size, batches_in_flight
-from service.inference.queued import QueueTimeout
+from service.inference.pipeline import Answered, ModelFailed, Pipeline, Prepared
+from service.inference.queues.batch_queue import BatchQueue, BatchTimeout
+from service.inference.queues.decode_pool import DecodePool
+from service.inference.queues.lanes import each
+from service.inference.queues.loop_queue import LoopQueue
+from service.inference.queues.queued import Completed, QueueTimeout
 from service.inference.watchdog import Watchdog
 from service.monitoring import request_context
 from service.monitoring.drift import Drift
-from service.monitoring.metrics import ModelMetrics
+from service.monitoring.model_metrics import ModelMetrics
 from service.settings import Settings
 
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 MAX_HUNG_BATCHES = 4
 """Batches of one model that may hang while others run in their slots (docs/decisions/0015)."""
-
-OUT_OF_MEMORY_MESSAGE = "Failed to allocate memory"
-"""In the errors of onnxruntime's allocators, which have no exception type of their own."""
 
 DRAIN_POLL_S = 0.05
 """Seconds between two checks whether an engine that is to be closed is idle."""
@@ -45,23 +44,21 @@ REFUSAL_DETAILS = {
 }
 
 
-class NotFinite(Exception):
-    """The model returned NaN or infinity for a picture."""
+class Workplaces:
+    """Where the engines of one process get their work done.
 
+    Attributes:
+        loop_queue: Runs small work on the event loop.
+        decode_pool: Threads for large pictures.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A picture's pixels, and the seconds that decoding and the view took."""
-
-    pixels: Pixels
-    decode_s: float
-    view_s: float
+    def __init__(self, decoders: int) -> None:
+        self.loop_queue = LoopQueue()
+        self.decode_pool = DecodePool(decoders)
 
 
 class Engine(Generic[CardT]):
     """Answers pictures with one model.
-
-    Pictures are decoded in the pool that all models share; the model runs in threads of its own.
 
     Attributes:
         card: Of the model.
@@ -73,15 +70,18 @@ class Engine(Generic[CardT]):
     """
 
     def __init__(
-        self, card: CardT, model: Model, pool: DecodePool, settings: Settings, device: Device
+        self, card: CardT, model: Model, workplaces: Workplaces, settings: Settings, device: Device
     ) -> None:
         self.card: CardT = card
         self.sha256, self.stamp = model.sha256, model.stamp
-        self._model = model
-        self._max_pixels, self._formats = settings.max_pixels, settings.formats
         self._deadline_s = settings.deadline_ms / 1000
-        self.admission = Admission(settings.queue_limit, self._deadline_s)
-        self._lane = pool.lane(self._prepare)
+        self.admission = Admission(settings.queue_limit, self._deadline_s, settings.target_ms / 1000)
+        self._pipeline = pipeline = Pipeline(model, settings)
+        self._small_lane = workplaces.loop_queue.lane(each(pipeline.prepare))
+        self._fast_lane = workplaces.loop_queue.lane(self._answer_small)
+        self._large_lane = workplaces.decode_pool.lane(pipeline.prepare)
+        # On a GPU a thread waits for it, while the loop goes on.
+        self._is_fast = device.name == "cpu" and pipeline.is_fast
         self._queue: BatchQueue[Pixels, Outputs] = BatchQueue(
             self._run,
             new_executor=lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
@@ -90,7 +90,7 @@ class Engine(Generic[CardT]):
             batch_timeout=settings.batch_seconds,
             max_hung=MAX_HUNG_BATCHES,
         )
-        self._metrics = ModelMetrics(card.name)
+        self._metrics = ModelMetrics.of(card.name)
         self._golden = card.golden.unpack()[0]
         self.watchdog = Watchdog(card.name, self._probe)
         self.drift = Drift(card)
@@ -117,17 +117,11 @@ class Engine(Generic[CardT]):
     def release(self) -> None:
         """End the threads and free the model of an engine that no request uses."""
         self.watchdog.close()
-        self._lane.close()
+        for lane in (self._small_lane, self._fast_lane, self._large_lane):
+            lane.close()
         self._queue.close()
         # Freed by hand: the engine may be part of a cycle that is never collected (gc.freeze).
-        del self._model
-
-    def warm_up(self) -> None:
-        """Decode and view one picture of each usual format, which loads codecs and builds tables."""
-        page = Image.effect_mandelbrot((640, 480), (-3, -2.5, 2, 2.5), 20)
-        for kind in ("PNG", "JPEG"):
-            page.save(data := io.BytesIO(), kind)
-            self._prepare(data.getvalue())
+        self._pipeline.close()
 
     async def answer(self, data: bytes) -> Outputs:
         """The model's outputs for one picture.
@@ -147,13 +141,11 @@ class Engine(Generic[CardT]):
         """
         with self._metrics.outcome() as outcome:
             try:
-                with self.admission.slot(), self._metrics.waiting():
+                with self.admission.slot():
                     outputs = await self._outputs(data)
             except Refused as refused:
-                reason, seconds = str(refused), refused.retry_after
-                outcome.refused(reason)
-                detail = REFUSAL_DETAILS[reason].format(self.card.name, seconds)
-                raise Overloaded(detail, seconds) from None
+                outcome.refused(refused.reason)
+                raise self._overloaded(refused) from None
             except PictureError as error:
                 outcome.name = "bad picture"
                 raise picture_problem(error) from error
@@ -167,36 +159,64 @@ class Engine(Generic[CardT]):
             self.drift.observe(outputs)
         return outputs
 
+    def refuse_if_busy(self) -> None:
+        """Count and raise the refusal that `answer` would raise for one more picture, if any.
+
+        Raises:
+            Overloaded: The picture would not be answered in time.
+        """
+        refused = self.admission.refusal()
+        if refused is not None:
+            with self._metrics.outcome() as outcome:
+                outcome.refused(refused.reason)
+            raise self._overloaded(refused)
+
+    def _overloaded(self, refused: Refused) -> Overloaded:
+        seconds = refused.retry_after
+        return Overloaded(REFUSAL_DETAILS[refused.reason].format(self.card.name, seconds), seconds)
+
     async def _outputs(self, data: bytes) -> Outputs:
         deadline = time.perf_counter() + self._deadline_s
-        decoded = await self._lane.run(data, deadline)
-        prepared = decoded.result
+        if not self._pipeline.is_small(data):
+            return await self._infer(await self._large_lane.run(data, deadline), deadline)
+        if not self._is_fast:
+            return await self._infer(await self._small_lane.run(data, deadline), deadline)
         try:
-            inferred = await self._queue.submit(prepared.pixels, deadline)
+            completed = await self._fast_lane.run(data, deadline)
+        except ModelFailed as error:
+            self._record_failure(error.error)
+            raise error.error from None
+        self.watchdog.record_success()
+        answered = completed.result
+        waited = completed.queue_s + completed.run_s - answered.infer_s
+        self._record(answered.decode_s, answered.view_s, waited, answered.infer_s)
+        return answered.outputs
+
+    async def _infer(self, prepared: Completed[Prepared], deadline: float) -> Outputs:
+        """The outputs of a picture that was prepared, by a thread of the model."""
+        ready = prepared.result
+        try:
+            inferred = await self._queue.submit(ready.pixels, deadline)
         except QueueTimeout:
             raise
         except Exception as error:
-            self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")
-            self.watchdog.record_failure()
+            self._record_failure(error)
             raise
         self.watchdog.record_success()
-        stages = {
-            "decode": prepared.decode_s,
-            "view": prepared.view_s,
-            # In both queues, and behind the other pictures of the chunk that one thread decoded.
-            "queue": decoded.queue_s + decoded.run_s - prepared.decode_s - prepared.view_s + inferred.queue_s,
-            "infer": inferred.run_s,
-        }
-        self._metrics.observe(stages)
-        request_context.record(stages)
+        # In both queues, and behind the other pictures of a chunk.
+        waited = prepared.queue_s + prepared.run_s + inferred.queue_s
+        self._record(ready.decode_s, ready.view_s, waited, inferred.run_s)
         return inferred.result
 
-    def _prepare(self, data: bytes) -> _Prepared:
-        view = self.card.view
-        start = time.perf_counter()
-        picture = open_picture(data, view.shorter_side, self._max_pixels, self._formats)
-        decoded = time.perf_counter()
-        return _Prepared(view(picture), decoded - start, time.perf_counter() - decoded)
+    def _record_failure(self, error: BaseException) -> None:
+        self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")
+        self.watchdog.record_failure()
+
+    def _record(self, decode_s: float, view_s: float, waited_s: float, infer_s: float) -> None:
+        """Record the seconds of a picture's stages, and what it waited besides."""
+        queue_s = max(waited_s - decode_s - view_s, 0.0)
+        self._metrics.observe(decode_s, view_s, queue_s, infer_s)
+        request_context.record({"decode": decode_s, "view": view_s, "queue": queue_s, "infer": infer_s})
 
     async def _probe(self) -> None:
         """Run the model on a golden picture alone; raises where it fails.
@@ -205,19 +225,11 @@ class Engine(Generic[CardT]):
         """
         await self._queue.submit(self._golden, time.perf_counter() + self._deadline_s, alone=True)
 
+    def _answer_small(self, items: list[bytes]) -> list[Answered | Exception]:
+        answers = self._pipeline.answer(items)
+        self._metrics.batch(sum(not isinstance(answer, PictureError) for answer in answers))
+        return answers
+
     def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
         self._metrics.batch(len(batch))
-        try:
-            outputs = self._model(np.stack(batch))
-        except Exception as error:
-            if OUT_OF_MEMORY_MESSAGE in str(error):
-                raise MemoryError(str(error)) from error
-            raise
-        rows: list[Outputs | Exception] = [
-            {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
-        ]
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            for index, row in enumerate(rows):
-                if not all(np.isfinite(values).all() for values in row.values()):  # type: ignore[union-attr]
-                    rows[index] = NotFinite(f"{self.card.name} returned no numbers for a picture")
-        return rows
+        return self._pipeline.infer(batch)

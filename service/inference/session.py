@@ -3,18 +3,31 @@
 On CUDA batches come in a few fixed sizes, each run once before the first request.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime as ort
 
 from models.card import Outputs
 from models.image.views import Pixels
 from models.model import CPU, Model, ZooError, open_model_file, read_model_file
-from models.onnx_file.file import OnnxFile
+from models.onnx_file.file import FileStamp, OnnxFile
 from service.inference.device import CUDA, Device, DeviceError, batch_size, choose_device
+from service.inference.pipeline import Pipeline
 from service.settings import Settings
+
+TIMED_RUNS = 3
+SLOW_S = 0.02
+"""A model that takes longer for one picture is not timed again."""
+
+log = logging.getLogger(__name__)
 
 
 class BucketedModel(Model):
@@ -58,38 +71,61 @@ def _raise(path: Path, error: ZooError) -> None:
     raise error
 
 
+@dataclass(frozen=True)
+class OpenModels:
+    """Models that are open on a device."""
+
+    device: Device
+    models: tuple[Model, ...]
+
+
 def open_models(
-    paths: Sequence[Path], settings: Settings, refuse: Refuse = _raise
-) -> tuple[Device, list[Model]]:
+    paths: Sequence[Path], settings: Settings, refuse: Refuse = _raise, opened: OpenModels | None = None
+) -> OpenModels:
     """Open, verify and warm up model files on the device that the settings ask for.
 
     Args:
         paths: The files, each named after its model.
         settings: The device, and the batch size to warm up for.
         refuse: Called for each bad file; by default its error is raised.
+        opened: Models that are open already; those whose file has not changed are taken from here.
 
     Raises:
         ZooError: A file is bad.
         DeviceError: The device is not there.
     """
-    device = choose_device(settings.device)
+    if opened is None:
+        # Workers and decoding threads are the parallelism; OpenCV's own threads would compete with them, and
+        # a process that was forked from one with such threads waits for their lock for ever.
+        cv2.setNumThreads(1)
+    device = opened.device if opened else choose_device(settings.device)
+    if device.reason and not opened:
+        log.warning("Models run on the CPU: %s.", device.reason)
+    known = {(model.path, model.stamp): model for model in opened.models} if opened else {}
     try:
-        return device, _open_all(paths, device, settings, refuse)
+        return OpenModels(device, tuple(_open_all(paths, device, settings, refuse, known)))
     except DeviceError as error:
         if settings.device != "auto":
             raise
         device = Device("cpu", (CPU,), str(error))
-        return device, _open_all(paths, device, settings, refuse)
+        return OpenModels(device, tuple(_open_all(paths, device, settings, refuse, {})))
 
 
-def _open_all(paths: Sequence[Path], device: Device, settings: Settings, refuse: Refuse) -> list[Model]:
-    models: list[Model] = []
+def _open_all(
+    paths: Sequence[Path],
+    device: Device,
+    settings: Settings,
+    refuse: Refuse,
+    known: Mapping[tuple[Path, FileStamp], Model],
+) -> Iterator[Model]:
     for path in paths:
         try:
-            models.append(open_model_on(read_model_file(path), device, settings))
+            model = known.get((path, FileStamp.of(path.stat()))) if known else None
+            yield model or open_model_on(read_model_file(path), device, settings)
+        except FileNotFoundError:
+            continue  # it has gone since
         except ZooError as error:
             refuse(path, error)
-    return models
 
 
 def open_model_on(file: OnnxFile, device: Device, settings: Settings) -> Model:
@@ -104,16 +140,37 @@ def open_model_on(file: OnnxFile, device: Device, settings: Settings) -> Model:
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     model = open_model_file(file, device.providers, options)
+    Pipeline(model, settings).warm_up()
     if device.name == "cpu":
         _shrink_arena(model)
-        return model
+        model = dataclasses.replace(model, run_s=_run_s(model))
+    else:
+        model = _warm_on_cuda(model, device, settings)
+    log.info("%s, version %s, is ready on %s", model.card.name, model.card.version, device.name)
+    return model
+
+
+def _warm_on_cuda(model: Model, device: Device, settings: Settings) -> Model:
     used = model.session.get_providers()[0]
     if used != CUDA:
         # onnxruntime falls back silently where a CUDA library is missing.
-        raise DeviceError(f"CUDA's libraries do not load: {file.path.name} would run on {used}")
+        raise DeviceError(f"CUDA's libraries do not load: {model.path.name} would run on {used}")
     bucketed = BucketedModel(**vars(model))
     bucketed.warm_up(batch_size(model.card.view.shape, settings.max_batch_size, device))
     return bucketed
+
+
+def _run_s(model: Model) -> float:
+    """Seconds of CPU time of one picture: the best of a few runs, the first of a slow model."""
+    pixels = np.zeros((1, *model.card.view.shape), np.uint8)
+    best = math.inf
+    for _ in range(TIMED_RUNS):
+        start = time.process_time()
+        model(pixels)
+        best = min(best, time.process_time() - start)
+        if best > SLOW_S:
+            break
+    return best
 
 
 def _shrink_arena(model: Model) -> None:

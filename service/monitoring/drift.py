@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from models.card import Card, ClassReference, Outputs, PriceReference
-from service.monitoring.shared_counters import SharedCounters
+from service.monitoring.shared.counters import SharedCounters
 
 WINDOW_ANSWERS = 1000
 """Answers that are counted, at least; the latest ones, of each worker."""
@@ -79,7 +79,7 @@ class Drift:
 
     def report(self) -> DriftReport:
         """The drift over this worker and all others of the same service."""
-        counts = self._counters.total()
+        counts = [int(count) for count in self._counters.total()]
         answers = counts[FAMILIAR] + counts[UNFAMILIAR]
         index: dict[str, float | None] = {}
         start = FIRST_BIN

@@ -5,26 +5,19 @@ are switched off. With several workers each writes to the shared folder, and the
 over all.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.monitoring.drift import DriftReport
 from service.monitoring.drift_collector import DriftCollector
-from service.monitoring.shared_folder import remove_files_of_dead_workers, shared_folder
+from service.monitoring.model_metrics import ModelCollector
+from service.monitoring.shared.folder import remove_files_of_dead_workers, shared_folder
 
 REGISTRY = CollectorRegistry()
 
-STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-
 REQUESTS = Counter("glimpse_requests", "Answered requests.", ("call", "status"), registry=REGISTRY)
-PICTURES = Counter(
-    "glimpse_pictures", "Pictures by what came of them.", ("model", "outcome"), registry=REGISTRY
-)
-REFUSALS = Counter("glimpse_refusals", "Pictures not computed.", ("model", "reason"), registry=REGISTRY)
 ACCESS_REFUSED = Counter(
     "glimpse_access_refused",
     "Requests without a valid key, or above their client's rate.",
@@ -37,36 +30,12 @@ CONNECTIONS_ENDED = Counter(
     ("reason",),
     registry=REGISTRY,
 )
-STAGES = Histogram(
-    "glimpse_stage_seconds",
-    "Seconds a picture spent in each stage.",
-    ("model", "stage"),
-    buckets=STAGE_BUCKETS_S,
-    registry=REGISTRY,
-)
-BATCHES = Histogram(
-    "glimpse_batch_pictures",
-    "Pictures in a batch.",
-    ("model",),
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-    registry=REGISTRY,
-)
-WAITING = Gauge(
-    "glimpse_queue_pictures",
-    "Pictures that are under way: decoded, waiting or in a batch.",
-    ("model",),
-    registry=REGISTRY,
-    multiprocess_mode="livesum",
-)
 HEALTHY = Gauge(
     "glimpse_model_healthy",
     "0 while a model fails on a golden picture.",
     ("model",),
     registry=REGISTRY,
     multiprocess_mode="livemin",
-)
-FAILURES = Counter(
-    "glimpse_model_failures", "Pictures a model failed on.", ("model", "reason"), registry=REGISTRY
 )
 DEVICE = Gauge(
     "glimpse_device",
@@ -89,71 +58,8 @@ LOG_PICTURES_LOST = Counter(
     "glimpse_log_pictures_lost", "Pictures that the prediction log could not keep.", registry=REGISTRY
 )
 
-STAGE_NAMES = ("decode", "view", "queue", "infer")
-OUTCOMES = ("familiar", "unfamiliar", "bad picture", "refused", "gone", "failed")
-REFUSAL_REASONS = ("full", "late", "deadline", "gone")
-FAILURE_REASONS = ("error", "hung")
-
-
-class Outcome:
-    """What came of one picture: one of OUTCOMES, `failed` until it is set."""
-
-    def __init__(self) -> None:
-        self.name = "failed"
-        self.reason = ""
-
-    def refused(self, reason: str) -> None:
-        """Set it to refused, for one of REFUSAL_REASONS."""
-        self.name, self.reason = "refused", reason
-
-
-class ModelMetrics:
-    """The series of one model, looked up once: finding a label costs as much as counting."""
-
-    def __init__(self, model: str) -> None:
-        self._stages = {stage: STAGES.labels(model, stage) for stage in STAGE_NAMES}
-        self._outcomes = {outcome: PICTURES.labels(model, outcome) for outcome in OUTCOMES}
-        self._refusals = {reason: REFUSALS.labels(model, reason) for reason in REFUSAL_REASONS}
-        self._failures = {reason: FAILURES.labels(model, reason) for reason in FAILURE_REASONS}
-        self._batches = BATCHES.labels(model)
-        self._waiting = WAITING.labels(model)
-
-    @contextmanager
-    def outcome(self) -> Iterator[Outcome]:
-        """Count one picture when the block ends, also where it raises or is cancelled."""
-        outcome = Outcome()
-        try:
-            yield outcome
-        except asyncio.CancelledError:
-            outcome.name = outcome.reason = "gone"
-            raise
-        finally:
-            self._outcomes[outcome.name].inc()
-            if outcome.reason:
-                self._refusals[outcome.reason].inc()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count one picture as in flight during the block."""
-        self._waiting.inc()
-        try:
-            yield
-        finally:
-            self._waiting.dec()
-
-    def failure(self, reason: str) -> None:
-        """Count a picture that the model failed on, for one of FAILURE_REASONS."""
-        self._failures[reason].inc()
-
-    def observe(self, stages: Mapping[str, float]) -> None:
-        """Add the seconds that one picture spent in each of STAGE_NAMES."""
-        for stage, seconds in stages.items():
-            self._stages[stage].observe(seconds)
-
-    def batch(self, pictures: int) -> None:
-        """Add the size of one batch."""
-        self._batches.observe(pictures)
-
+_models = ModelCollector()
+REGISTRY.register(_models)
 
 _drift: DriftCollector | None = None
 
@@ -182,6 +88,7 @@ def exposition() -> bytes:
     # A gauge of a worker that was killed would be summed up for ever.
     remove_files_of_dead_workers(folder, "gauge_live*.db")
     registry = CollectorRegistry()
+    registry.register(_models)
     if _drift is not None:
         registry.register(_drift)
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]

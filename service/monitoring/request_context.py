@@ -1,5 +1,6 @@
 """The context of the current request: its id, and the seconds that its stages took."""
 
+import os
 import random
 import re
 import time
@@ -12,6 +13,8 @@ from models.prediction_record import REQUEST_ID
 _ACCEPTED_ID = re.compile(REQUEST_ID)
 
 _random = random.Random()  # seeded by the system, in each process anew
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 
 _id: ContextVar[str] = ContextVar("request_id", default="")
 _started: ContextVar[float] = ContextVar("started")

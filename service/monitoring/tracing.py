@@ -27,7 +27,12 @@ class Trace:
         name = os.environ.get("OTEL_SERVICE_NAME", "glimpse")
         provider = TracerProvider(resource=Resource.create({"service.name": name}))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._provider = provider
         self._tracer = provider.get_tracer("glimpse")
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._provider.shutdown()
 
     def __call__(
         self,

@@ -7,17 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from models.card import ClassifierCard, RegressorCard
 from models.model import Model, ZooError, find_model_files
 from models.onnx_file.file import FileStamp
 from models.onnx_file.printable import printable
 from service.errors import NotReady
-from service.inference.decode_pool import DecodePool
 from service.inference.device import Device, DeviceError
-from service.inference.engine import Engine
-from service.inference.session import open_models
+from service.inference.engine import Engine, Workplaces
+from service.inference.session import OpenModels, open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
 from service.repository.quarantine import Quarantine, QuarantineEntry
@@ -48,23 +45,22 @@ class Catalog:
         self.quarantine = quarantine
         self._settings = settings
         self._reason = reason
-        self._pool = DecodePool(settings.decoders)
+        self._workplaces = Workplaces(settings.decoders)
         self._snapshot = Snapshot.of({}, settings)
 
     @staticmethod
-    def open(settings: Settings, strict: bool = True) -> "Catalog":
+    def open(settings: Settings, strict: bool = True, opened: OpenModels | None = None) -> "Catalog":
         """Open, verify and warm up every model of settings.models_dir.
 
         Args:
             settings: Of the service.
             strict: A bad file raises; otherwise it goes into quarantine and is left out.
+            opened: Models that the supervisor opened before it forked this worker.
 
         Raises:
             ZooError: There is no model file, or a bad one where strict.
             DeviceError: The device that the settings ask for is not there.
         """
-        # The decoding threads are the parallelism; OpenCV's own would compete with them for the cores.
-        cv2.setNumThreads(1)
         quarantine = Quarantine.of_this_service()
         paths = find_model_files(settings.models_dir)
         if strict:
@@ -79,12 +75,10 @@ class Catalog:
                 catalog.refuse(path.stem, FileStamp.of(path.stat()), error)
 
         catalog = Catalog(Device("cpu", ()), settings, quarantine)
-        device, models = open_models(paths, settings, refuse)
-        catalog.device = device
-        if device.reason:
-            log.warning("Models run on the CPU: %s.", device.reason)
+        found = open_models(paths, settings, refuse, opened)
+        catalog.device = device = found.device
         metrics.DEVICE.labels(device.name).set(1)
-        engines = {model.card.name: catalog.load_model(model) for model in models}
+        engines = {model.card.name: catalog.load_model(model) for model in found.models}
         if not engines:
             raise ZooError(f"No .onnx file in {settings.models_dir}; set GLIMPSE_MODELS_DIR.")
         catalog._serve(engines)
@@ -101,15 +95,8 @@ class Catalog:
         return self._snapshot.engines
 
     def load_model(self, model: Model) -> Engine[Any]:
-        """A warm engine for an open model; `put` serves it. Slow: call it in a thread while serving."""
-        engine: Engine[Any] = Engine(model.card, model, self._pool, self._settings, self.device)
-        try:
-            engine.warm_up()
-        except BaseException:
-            engine.release()
-            raise
-        log.info("%s, version %s, is ready on %s", engine.card.name, engine.card.version, self.device.name)
-        return engine
+        """An engine for an open model; `put` serves it."""
+        return Engine(model.card, model, self._workplaces, self._settings, self.device)
 
     def refuse(self, name: str, stamp: FileStamp, error: Exception) -> str:
         """Put a file into quarantine and log why.

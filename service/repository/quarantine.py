@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.atomic import write_atomically
 from models.onnx_file.file import FileStamp
-from service.monitoring.shared_folder import shared_folder
+from service.monitoring.shared.folder import shared_folder
 
 log = logging.getLogger(__name__)
 

@@ -177,7 +177,7 @@ class ModelWatcher:
         self._loading.add(name)
         try:
             model = await self._verify_and_open(name)
-            engine = await self._in_thread(lambda: self._catalog.load_model(model))
+            engine = self._catalog.load_model(model)
         # Whatever it is: the file is tried again when it changes or when a call asks, not every second.
         except Exception as error:
             metrics.MODEL_CHANGES.labels("refused").inc()

@@ -12,6 +12,9 @@ from typing import Any
 
 import uvloop
 
+from service.monitoring.shared.worker_values import WorkerValues
+from service.server.acceptor import Acceptor
+
 
 class DrainingLoop(uvloop.Loop):
     """uvloop with servers that leave no waiting client behind."""
@@ -30,6 +33,22 @@ class DrainingLoop(uvloop.Loop):
             close()
 
         return _DrainingServer(server, accept_and_close)
+
+
+class WorkerLoop(uvloop.Loop):
+    """uvloop with servers that share their socket with other workers, and leave no client behind either.
+
+    Attributes:
+        open_connections: Of each worker.
+    """
+
+    open_connections: WorkerValues
+
+    async def create_server(  # type: ignore[override]  # uvicorn calls it in this one of its ways
+        self, protocol_factory: Callable[[], Any], *, sock: socket.socket, **_options: Any
+    ) -> Acceptor:
+        """An acceptor for a socket that listens."""
+        return Acceptor(self, protocol_factory, sock, self.open_connections)
 
 
 class _DrainingServer:

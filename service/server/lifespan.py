@@ -15,7 +15,10 @@ from collections.abc import AsyncIterator
 from types import FrameType
 
 from service import malloc
+from service.application import Application
 from service.http.connection import Connections
+from service.monitoring.shared.worker_values import WorkerValues
+from service.monitoring.tracing import Trace
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +34,19 @@ TRIM_INTERVAL_S = 30.0
 
 
 @contextlib.asynccontextmanager
-async def lifespan(connections: Connections, drain_seconds: float) -> AsyncIterator[None]:
+async def lifespan(application: Application, trace: Trace | None = None) -> AsyncIterator[None]:
     """Entered when the server has its signal handlers, left when the last request is answered.
 
     Args:
-        connections: Of this process.
-        drain_seconds: From SIGTERM until no connection is accepted any more.
+        application: Whose connections are watched, and drained on SIGTERM.
+        trace: Spans that are still to be sent at the end.
     """
-    _drain_before(signal.SIGTERM, connections, drain_seconds)
-    tasks = [asyncio.create_task(_sweep(connections)), asyncio.create_task(_trim())]
+    connections = application.connections
+    _drain_before(signal.SIGTERM, connections, application.settings.drain_seconds)
+    tasks = [
+        asyncio.create_task(_sweep(connections, application.group.heartbeats)),
+        asyncio.create_task(_trim()),
+    ]
     try:
         yield
     finally:
@@ -49,6 +56,8 @@ async def lifespan(connections: Connections, drain_seconds: float) -> AsyncItera
         end = threading.Timer(SHUTDOWN_GRACE_S, os._exit, (0,))
         end.daemon = True
         end.start()
+        if trace is not None:
+            await asyncio.to_thread(trace.close)
 
 
 def _drain_before(signum: signal.Signals, connections: Connections, drain_seconds: float) -> None:
@@ -71,8 +80,9 @@ def _drain_before(signum: signal.Signals, connections: Connections, drain_second
     signal.signal(signum, handle)
 
 
-async def _sweep(connections: Connections) -> None:
+async def _sweep(connections: Connections, heartbeats: WorkerValues) -> None:
     while True:
+        heartbeats.own += 1
         await asyncio.sleep(SWEEP_INTERVAL_S)
         connections.tick(SWEEP_INTERVAL_S)
 

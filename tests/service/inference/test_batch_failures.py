@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.inference.batch_queue import BatchQueue, BatchTimeout
-from service.inference.queued import QueueTimeout
+from service.inference.queues.batch_queue import BatchQueue, BatchTimeout
+from service.inference.queues.queued import QueueTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
 from tests.support.waiting import WITHIN_S
 

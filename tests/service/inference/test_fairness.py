@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.inference.decode_pool import MAX_CHUNK_BYTES, DecodePool
+from service.inference.queues.decode_pool import MAX_CHUNK_BYTES, DecodePool
 from tests.support.waiting import WITHIN_S, reached
 
 WHOLE_CHUNK = bytes(MAX_CHUNK_BYTES)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from loadtests.server import REPO, serving
 from models.model import ZOO, open_model
 from service.monitoring.drift import MIN_ANSWERS_PER_BIN, WINDOW_ANSWERS, Drift, stability_index
-from service.monitoring.shared_counters import SharedCounters
-from service.monitoring.shared_folder import SHARED_FOLDER
+from service.monitoring.shared.counters import SharedCounters
+from service.monitoring.shared.folder import SHARED_FOLDER
 from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
 from training.data import mnist
@@ -130,7 +130,7 @@ def test_without_a_reference_only_the_unfamiliar_are_counted():
 
 OTHER_WORKER = """
 import sys
-from service.monitoring.shared_counters import SharedCounters
+from service.monitoring.shared.counters import SharedCounters
 counts = SharedCounters("drift-x", 3)
 counts.own[1] += 5
 print("counted", flush=True)

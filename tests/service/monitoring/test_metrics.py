@@ -6,7 +6,7 @@ import sys
 
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
-from service.monitoring.shared_folder import SHARED_FOLDER, remove_files_of_dead_workers
+from service.monitoring.shared.folder import SHARED_FOLDER, remove_files_of_dead_workers
 
 
 def drift_lines() -> list[str]:

@@ -63,7 +63,7 @@ from pathlib import Path
 import numpy as np
 from models.model import ZOO, read_model_file
 from service.inference.engine import Engine
-from service.inference.decode_pool import DecodePool
+from service.inference.queues.decode_pool import DecodePool
 from service.inference.device import choose_device
 from service.inference.session import open_model_on
 from service.settings import Settings

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from service.inference.batch_queue import BatchQueue
+from service.inference.queues.batch_queue import BatchQueue
 from tests.support.waiting import WITHIN_S, reached
 
 

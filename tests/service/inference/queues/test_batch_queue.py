@@ -6,7 +6,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.inference.queued import QueueTimeout
+from service.inference.queues.queued import QueueTimeout
 from tests.support.models.doubling import Doubler, Queue, gather_behind_a_running_batch
 from tests.support.waiting import WITHIN_S, reached
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.inference.decode_pool import MAX_CHUNK_BYTES, MAX_CHUNK_ITEMS, SMALL_ITEM_BYTES, DecodePool
-from service.inference.queued import QueueTimeout
+from service.inference.queues.decode_pool import MAX_CHUNK_BYTES, MAX_CHUNK_ITEMS, SMALL_ITEM_BYTES, DecodePool
+from service.inference.queues.queued import QueueTimeout
 from tests.support.waiting import WITHIN_S
 
 LARGE = bytes(SMALL_ITEM_BYTES + 1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic
 
-from service.inference.queued import Completed, Item, QueuedItem, Result, run_group, settle
+from service.inference.queues.queued import Completed, Item, QueuedItem, Result, run_group, settle
 
 EXPIRY_DELAY_S = 0.01
 """How long after a deadline its item is dropped: clocks differ by less."""

@@ -90,17 +90,37 @@ def run_group(
     future.add_done_callback(partial(loop.call_soon_threadsafe, on_done))  # type: ignore[arg-type]
 
 
+def call_soon_once(callback: Callable[[], None]) -> Callable[[], None]:
+    """A function that calls back at the end of this turn of the event loop, once however often it is called.
+
+    What arrives within one turn then shares what it starts.
+    """
+    is_due = False
+
+    def run() -> None:
+        nonlocal is_due
+        is_due = False
+        callback()
+
+    def soon() -> None:
+        nonlocal is_due
+        if not is_due:
+            is_due = True
+            asyncio.get_running_loop().call_soon(run)
+
+    return soon
+
+
 def settle(
     group: Sequence[QueuedItem[Item, Result]],
     done: Future[Sequence[Result | BaseException]],
     started: float,
 ) -> float:
-    """Give each item of a group its result, or its exception; cancelled items are skipped.
+    """Give each item of a group that ran in a thread its result, or its exception.
 
     Args:
         group: The items that ran together.
-        done: One result per item, in order; an exception among them is raised for its item alone.
-            A future that failed fails all items.
+        done: One result per item, in order. A future that failed fails all items.
         started: When the group started, in seconds of time.perf_counter().
 
     Returns:
@@ -108,7 +128,24 @@ def settle(
     """
     run_s = time.perf_counter() - started
     error = done.exception()
-    results = [error] * len(group) if error else done.result()
+    settle_results(group, [error] * len(group) if error else done.result(), started, run_s)
+    return run_s
+
+
+def settle_results(
+    group: Sequence[QueuedItem[Item, Result]],
+    results: Sequence[Result | BaseException],
+    started: float,
+    run_s: float,
+) -> None:
+    """Give each item of a group its result, or its exception; cancelled items are skipped.
+
+    Args:
+        group: The items that ran together.
+        results: One per item, in order; an exception among them is raised for its item alone.
+        started: When the group started, in seconds of time.perf_counter().
+        run_s: Seconds that the group ran.
+    """
     for queued, result in zip(group, results, strict=True):
         future = queued.future
         if future.done():
@@ -117,4 +154,3 @@ def settle(
             future.set_exception(result)
         else:
             future.set_result(Completed(result, started - queued.since, run_s, len(group)))
-    return run_s

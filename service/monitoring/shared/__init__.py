@@ -1,0 +1,1 @@
+"""What the workers of one service share: a folder, counters, totals."""
