@@ -115,7 +115,8 @@ def class_facts(card: ClassifierCard, outputs: Outputs) -> ClassFacts:
     exact = outputs["probabilities"].tolist()
     best = exact.index(max(exact))
     probabilities = [round(probability, 6) for probability in exact]
-    return ClassFacts(
+    # Not validated: all of it was made here.
+    return ClassFacts.model_construct(
         label=card.labels[best],
         probability=probabilities[best],
         probabilities=dict(zip(card.labels, probabilities, strict=True)),
@@ -130,7 +131,7 @@ def price_facts(card: RegressorCard, outputs: Outputs) -> PriceFacts:
         card: Of the model.
         outputs: `value`, `low`, `high` and `familiarity`, each float32 ().
     """
-    return PriceFacts(
+    return PriceFacts.model_construct(
         price=round(float(outputs["value"])),
         low=round(float(outputs["low"])),
         high=round(float(outputs["high"])),

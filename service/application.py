@@ -8,7 +8,7 @@ from models.model import ZooError
 from service import malloc
 from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.http.connection import Connections, Limits
+from service.http.connections import Connections, Limits
 from service.http.upload_budget import UploadBudget
 from service.inference.device import DeviceError
 from service.inference.session import OpenModels

@@ -8,22 +8,20 @@ all connections of a server and none of its work (docs/decisions/0015).
 import logging
 import sys
 from asyncio import AbstractEventLoop, Transport
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.http.connections import Connections
+from service.http.disconnect import CONNECTION
 from service.http.problems import problem_response
 from service.monitoring import metrics, request_context
-from service.monitoring.shared.worker_values import WorkerValues
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Of a request line with its headers, or of one name, value or chunk extension that does not end."""
-
-RESERVED_FILES = 200
-"""Open files that are not connections: libraries, model files while they are verified, logs."""
 
 LINGER_S = 1.0
 """How long an idle connection stays open when the service ends, for a request that is on its way."""
@@ -31,67 +29,12 @@ LINGER_S = 1.0
 log = logging.getLogger(__name__)
 
 
-def open_files_limit() -> int:
-    """How many files the system allows this process to have open."""
-    if sys.platform == "win32":
-        return 2**16
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may take.
-
-    Attributes:
-        connections: Connections that are open at once, in all workers.
-        head_seconds: Until a head is complete.
-        body_seconds: Until a body is complete; while the service does not read, the clock stands still.
-    """
-
-    connections: int = 10_000
-    head_seconds: float = 10
-    body_seconds: float = 60
-
-
-class Connections:
-    """All open connections of one process.
-
-    Attributes:
-        limits: What each of them may take.
-        open: Those that are open.
-        counts: How many are open in each worker.
-        draining: True once the process is told to end; every response closes its connection from then on.
-    """
-
-    def __init__(self, limits: Limits | None = None, counts: WorkerValues | None = None) -> None:
-        self.limits = limits or Limits()
-        self.open: set[Connection] = set()
-        self.counts = counts or WorkerValues()
-        self.draining = False
-        # With no file left to open, clients would wait unanswered.
-        self._most_here = max(open_files_limit() - RESERVED_FILES, 1)
-
-    def add(self, connection: "Connection") -> bool:
-        """Count one more; False where it is one too many."""
-        self.open.add(connection)
-        self.counts.own = len(self.open)
-        return len(self.open) <= self._most_here and self.counts.total() <= self.limits.connections
-
-    def remove(self, connection: "Connection") -> None:
-        """Count one less."""
-        self.open.discard(connection)
-        self.counts.own = len(self.open)
-
-    def tick(self, seconds: float) -> None:
-        """Count time that has passed, and reject clients that have kept the service waiting too long."""
-        for connection in tuple(self.open):
-            connection.tick(seconds)
-
-
 class Connection(HttpToolsProtocol):
-    """The protocol that uvicorn makes of each connection."""
+    """The protocol that uvicorn makes of each connection.
+
+    Attributes:
+        on_disconnect: Called when the client disconnects; set and reset by what works for its request.
+    """
 
     def __init__(
         self,
@@ -103,12 +46,13 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = log  # silent about broken requests (service/monitoring/logging.py)
+        self.on_disconnect: Callable[[], None] = _nothing
         self._connections = connections or Connections()
         self._limits = self._connections.limits
         self._waited = 0.0
         self._expects = "head"  # or body, or nothing
         self._head_bytes = self._unparsed_bytes = 0
-        self._discarding = False
+        self._discarding = self._is_refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Reject a connection above the limit."""
@@ -119,7 +63,8 @@ class Connection(HttpToolsProtocol):
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, and end the work of its request."""
+        self.on_disconnect()
         self._connections.remove(self)
         super().connection_lost(exc)
 
@@ -149,6 +94,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins: its head is expected."""
         super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
         self._expects, self._waited, self._head_bytes = "head", 0.0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -166,6 +112,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._expects, self._waited = "body", 0.0
+        if self._refuse():
+            return
         super().on_headers_complete()
         if self._connections.draining:
             self.cycle.keep_alive = False
@@ -173,14 +121,17 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body."""
         self._unparsed_bytes = 0
-        if not self.transport.is_closing():
+        if not self._is_refused and not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete: nothing is expected until the next one."""
         self._unparsed_bytes = 0
         self._expects = ""
-        if not self.transport.is_closing():
+        if self._is_refused:
+            self._is_refused = False
+            self._await_next()
+        elif not self.transport.is_closing():
             super().on_message_complete()
 
     # Calls of the service.
@@ -209,6 +160,28 @@ class Connection(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
+    def _refuse(self) -> bool:
+        """Refuse the request at its head, if it would be refused later: its body is then discarded."""
+        is_behind_another = self.cycle is not None and not self.cycle.response_complete
+        # One that waits for "100 Continue" may not send its body; the next request would be taken for it.
+        if is_behind_another or self.expect_100_continue or self._connections.draining:
+            return False
+        response = self._connections.refusal(self.url, self.headers)
+        if response is None:
+            return False
+        self._is_refused = True
+        self.transport.write(response)
+        return True
+
+    def _await_next(self) -> None:
+        """As uvicorn does after a response: close the connection, or wait for the next request on it."""
+        if not self.parser.should_keep_alive():
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _reject_head(self) -> None:
         self._reject(
             431, "head", f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes; send fewer headers."
@@ -218,6 +191,9 @@ class Connection(HttpToolsProtocol):
         """Say why and close; behind a response that is still owed, discard input and close after it."""
         metrics.CONNECTIONS_ENDED.labels(reason).inc()
         cycle, inside = self.cycle, self._expects == "body"
+        if self._is_refused:  # its response has been sent
+            self.transport.close()
+            return
         if cycle is not None and not cycle.response_complete and not inside:
             cycle.keep_alive, self._expects, self._discarding = False, "", True
             return
@@ -229,3 +205,7 @@ class Connection(HttpToolsProtocol):
                 b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", problem.body])
             )
         self.transport.close()
+
+
+def _nothing() -> None:
+    pass

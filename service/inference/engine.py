@@ -159,7 +159,7 @@ class Engine(Generic[CardT]):
             self.drift.observe(outputs)
         return outputs
 
-    def refuse_if_busy(self) -> None:
+    def check_admission(self) -> None:
         """Count and raise the refusal that `answer` would raise for one more picture, if any.
 
         Raises:

@@ -37,7 +37,7 @@ class Predictor:
         """
         engine = self._catalog.classifier(model)
         facts = await self._facts("/classify", engine, class_facts, image)
-        return ClassAnswer(**dict(facts), **_source(engine))
+        return ClassAnswer.model_construct(**vars(facts), **_source(engine))
 
     async def price(self, image: bytes, model: str | None = None) -> PriceAnswer:
         """The price of the car on the picture.
@@ -51,7 +51,7 @@ class Predictor:
         """
         engine = self._catalog.regressor(model)
         facts = await self._facts("/price", engine, price_facts, image)
-        return PriceAnswer(**dict(facts), **_source(engine))
+        return PriceAnswer.model_construct(**vars(facts), **_source(engine))
 
     async def classify_batch(self, images: AsyncIterator[bytes], model: str | None = None) -> ClassAnswers:
         """As classify, for many pictures as they arrive: one answer or error each, in order."""
@@ -90,7 +90,7 @@ class Predictor:
         return facts
 
 
-def _source(engine: Engine[Any]) -> dict[str, str]:
+def _source(engine: Engine[Any]) -> dict[str, Any]:
     return {
         "model": engine.card.name,
         "version": engine.card.version,

@@ -16,7 +16,7 @@ from types import FrameType
 
 from service import malloc
 from service.application import Application
-from service.http.connection import Connections
+from service.http.connections import Connections
 from service.monitoring.shared.worker_values import WorkerValues
 from service.monitoring.tracing import Trace
 

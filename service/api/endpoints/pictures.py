@@ -27,7 +27,7 @@ def respond_one(application: Application, call: Call) -> Respond:
             application.rate_limiter.charge(_client(application, scope, head))
         with application.upload_budget.reserve(settings.max_upload_bytes) as reservation:
             form = await read_form(head, receive, reservation)
-            return _json(await cancel_on_disconnect(receive, call(form.image, form.model)))
+            return _json(await cancel_on_disconnect(scope, receive, call(form.image, form.model)))
 
     return respond
 
@@ -55,7 +55,7 @@ def respond_batch(application: Application, call: Call) -> Respond:
         with application.upload_budget.reserve(settings.max_batch_bytes) as reservation:
             forms = read_pictures(head, receive, reservation, settings.max_upload_bytes)
             first = await anext(forms)
-            return _json(await cancel_on_disconnect(receive_after_body, call(images(), first.model)))
+            return _json(await cancel_on_disconnect(scope, receive_after_body, call(images(), first.model)))
 
     return respond
 

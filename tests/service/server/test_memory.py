@@ -19,7 +19,7 @@ AFTER_A_FLOOD = (
     RESIDENT
     + """
 import asyncio
-from service.http.connection import Connections
+from service.http.connections import Connections
 from service.server import lifespan
 
 lifespan.TRIM_INTERVAL_S = 0.2
