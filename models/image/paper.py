@@ -1,10 +1,13 @@
 """Ink and paper: the page's own paper is estimated and divided away."""
 
+import math
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.image.components import Ink
+from models.image.components import Ink, square
 from models.image.decode import Picture
 
 Grey = npt.NDArray[np.uint8]
@@ -18,6 +21,26 @@ PAPER_GRAINS = (0.14, 0.4)
 
 The small one follows a shadow, the large one fits a felt pen in a tight crop.
 """
+
+STROKE_VOTE = 0.15
+"""Weight of narrow things in the vote on polarity, per e-fold of their energies' ratio."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Dark ink on light paper.
+
+    Attributes:
+        grey: The page.
+        thumbnail: The same, small.
+        fine_paper: The thumbnail without anything dark that is narrower than the finest grain.
+        max_ink: No pixel has more ink than this, whatever the grain of its paper.
+    """
+
+    grey: Grey
+    thumbnail: Grey
+    fine_paper: Grey
+    max_ink: float
 
 
 def most_contrasting_channel(picture: Picture) -> Grey:
@@ -45,50 +68,68 @@ def shrink(grey: Grey, max_side: int) -> Grey:
     return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
-def dark_on_light(page: Grey) -> tuple[Grey, Grey]:
-    """The page, inverted if its ink is light, and its thumbnail."""
-    thumbnail = shrink(page, THUMBNAIL_SIDE)
-    if _is_light_on_dark(thumbnail):
-        return cv2.bitwise_not(page), cv2.bitwise_not(thumbnail)
-    return page, thumbnail
+def dark_on_light(grey: Grey) -> Page:
+    """The page, inverted if its ink is lighter than its paper.
+
+    Three votes decide. Ink covers less than paper does; paper reaches the border; narrow things differ from
+    their surroundings towards the ink's side, which a shadow does not change.
+    """
+    darkest, lightest, _, _ = cv2.minMaxLoc(grey)
+    thumbnail = shrink(grey, THUMBNAIL_SIDE)
+    votes = _light_fractions(thumbnail) - 1
+    is_inverted = votes < 0
+    if is_inverted:
+        thumbnail = cv2.bitwise_not(thumbnail)
+    fine_paper = _morph(thumbnail, cv2.MORPH_CLOSE, PAPER_GRAINS[0])
+    dark_strokes = _energy_between(fine_paper, thumbnail)
+    # The other polarity's strokes are looked for only where the most that they could be would matter.
+    most = thumbnail.size * (lightest - darkest) ** 2
+    if abs(votes) + STROKE_VOTE * _log_ratio(dark_strokes, most) <= 0:
+        without_light = _morph(thumbnail, cv2.MORPH_OPEN, PAPER_GRAINS[0])
+        light_strokes = _energy_between(thumbnail, without_light)
+        if is_inverted:
+            dark_strokes, light_strokes = light_strokes, dark_strokes
+        if (votes + STROKE_VOTE * _log_ratio(dark_strokes, light_strokes) < 0) != is_inverted:
+            is_inverted = not is_inverted
+            thumbnail, fine_paper = cv2.bitwise_not(thumbnail), cv2.bitwise_not(without_light)
+    if is_inverted:
+        grey = cv2.bitwise_not(grey)
+        darkest, lightest = 255 - lightest, 255 - darkest
+    return Page(grey, thumbnail, fine_paper, max_ink=255 * (1 - darkest / max(lightest, 1)))
 
 
-def ink_on_paper(page: Grey, thumbnail: Grey, grain: float) -> Ink:
+def ink_on_paper(page: Page, grain: float) -> Ink:
     """How much darker each pixel is than the paper around it, relative to that paper.
 
     Args:
         page: Dark ink on light paper.
-        thumbnail: The same, small.
         grain: One of PAPER_GRAINS.
     """
     # Closing fills everything dark that is narrower than the kernel: what is left is paper.
-    paper = cv2.blur(_morph(thumbnail, cv2.MORPH_CLOSE, grain), (5, 5))
-    paper = cv2.resize(paper, (page.shape[1], page.shape[0]), interpolation=cv2.INTER_LINEAR)
+    is_fine = grain == PAPER_GRAINS[0]
+    paper = page.fine_paper if is_fine else _morph(page.thumbnail, cv2.MORPH_CLOSE, grain)
+    height, width = page.grey.shape
+    paper = cv2.resize(cv2.blur(paper, (5, 5)), (width, height), interpolation=cv2.INTER_LINEAR)
     # A shadow scales the difference between ink and paper, so the difference is divided by the paper.
-    return cv2.divide(cv2.subtract(paper, page), paper, scale=255)
+    return cv2.divide(cv2.subtract(paper, page.grey), paper, scale=255)
 
 
-def _is_light_on_dark(grey: Grey) -> bool:
-    """Whether ink is lighter than paper, by the sum of three votes.
-
-    Ink covers less than paper does; paper reaches the border; narrow things differ from their surroundings
-    towards the ink's side, which a shadow does not change.
-    """
+def _light_fractions(grey: Grey) -> float:
+    """The fractions of light pixels on the whole picture and along its border, added up."""
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_OTSU)
     border = cv2.countNonZero(light[0]) + cv2.countNonZero(light[-1])
     border += int(np.count_nonzero(light[:, 0])) + int(np.count_nonzero(light[:, -1]))
-    light_fractions = cv2.countNonZero(light) / light.size + border / (2 * sum(light.shape))
-    dark_strokes = cv2.subtract(_morph(grey, cv2.MORPH_CLOSE, PAPER_GRAINS[0]), grey)
-    light_strokes = cv2.subtract(grey, _morph(grey, cv2.MORPH_OPEN, PAPER_GRAINS[0]))
-    stroke_ratio = np.log((1 + _energy(dark_strokes)) / (1 + _energy(light_strokes)))
-    return light_fractions - 1 + 0.15 * float(stroke_ratio) < 0
+    return cv2.countNonZero(light) / light.size + border / (2 * sum(light.shape))
 
 
 def _morph(grey: Grey, operation: int, grain: float) -> Grey:
     side = 2 * round(max(grey.shape) * grain / 2) + 1
-    kernel = np.ones((side, side), np.uint8)
-    return cv2.morphologyEx(grey, operation, kernel, borderType=cv2.BORDER_REPLICATE)
+    return cv2.morphologyEx(grey, operation, square(side), borderType=cv2.BORDER_REPLICATE)
 
 
-def _energy(grey: Grey) -> float:
-    return float(cv2.norm(grey, cv2.NORM_L2SQR))
+def _energy_between(one: Grey, other: Grey) -> float:
+    return float(cv2.norm(one, other, cv2.NORM_L2SQR))
+
+
+def _log_ratio(one: float, other: float) -> float:
+    return math.log((1 + one) / (1 + other))
