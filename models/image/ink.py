@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.image.components import Box, Components, Ink, Mask, square
+from models.image.components import Box, Components, Ink, Mask, cut, square
 from models.image.decode import Picture
 from models.image.paper import (
     PAPER_GRAINS,
@@ -151,13 +151,14 @@ def _crop(candidate: _Candidate) -> Digit:
     if candidate.components is None:
         return NO_DIGIT
     pen = candidate.pen
-    mask, (x, y, w, h) = candidate.components.mask_of(candidate.components.group(candidate.label))
-    crop = cv2.LUT(cv2.multiply(candidate.ink[y : y + h, x : x + w], mask), _contrast(pen))
-    left, top, w, h = cv2.boundingRect(cv2.threshold(crop, 25, 255, cv2.THRESH_TOZERO)[1])
-    if w == 0:
+    mask, box = candidate.components.mask_of(candidate.components.group(candidate.label))
+    crop = cv2.LUT(cv2.multiply(cut(candidate.ink, box), mask), _contrast(pen))
+    x, y, _, _ = box
+    left, top, width, height = tight = cv2.boundingRect(_above(crop, 25))
+    if width == 0:
         return Digit(NO_DIGIT.ink, (x, y, 1, 1), pen, NO_DIGIT.stroke_width)
-    ink = crop[top : top + h, left : left + w]
-    return Digit(ink, (x + left, y + top, w, h), pen, _stroke_width(ink))
+    ink = cut(crop, tight)
+    return Digit(ink, (x + left, y + top, width, height), pen, _stroke_width(ink))
 
 
 def _stroke_width(ink: Ink) -> float:
@@ -187,4 +188,4 @@ def _above(ink: Ink, threshold: float) -> Mask:
 
 
 def _padded(ink: Ink, margin: int) -> Ink:
-    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
+    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT)

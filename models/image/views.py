@@ -193,7 +193,7 @@ class DigitView(_StoredView):
         scale = self.ink / max(height, width)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
-        small = cv2.convertScaleAbs(small, alpha=255 / max(int(small.max()), 1))
+        small = cv2.normalize(small, None, 255, 0, cv2.NORM_INF)
         canvas = np.zeros((self.size, self.size), np.uint8)
         column, row = centre_of_mass(small)
         middle = (self.size - 1) / 2
