@@ -50,7 +50,8 @@ class Components:
         """Label the components of a mask of ink."""
         labels = np.zeros(mask.shape, np.uint16)
         # Most pages are mostly paper: labelling only the bounding box of the ink takes a third of the time.
-        left, top, width, height = box = cv2.boundingRect(mask)
+        box = cv2.boundingRect(mask)
+        left, top, width, _ = box
         if width == 0:
             return Components(ink, labels, box, [(0, 0, 0, 0, 0)])
         inside, labels_inside = cut(mask, box), cut(labels, box)
@@ -79,7 +80,9 @@ class Components:
         labels, ink = cut(self.labels, self.box), cut(self.ink, self.box)
         score = np.bincount(labels.ravel(), ink.ravel().astype(np.float64), len(self.stats))
         rows = self.labels
-        border = np.bincount(np.concatenate((rows[0], rows[-1], rows[:, 0], rows[:, -1])), minlength=len(score))
+        border = np.bincount(
+            np.concatenate((rows[0], rows[-1], rows[:, 0], rows[:, -1])), minlength=len(score)
+        )
         if border[1:].any():
             perimeter = np.array([2 * (w + h) for _, _, w, h, _ in self.stats])
             score *= np.clip(1 - 2 * border / np.maximum(perimeter, 1), 0.02, 1)

@@ -117,9 +117,9 @@ def _find_on(grey: Grey) -> Digit:
     page = dark_on_light(grey)
     fine = _main_component(ink_on_paper(page, PAPER_GRAINS[0]))
     digit = _crop(fine)
-    # Strokes about as wide as the paper's grain may have been taken for paper.
     much_darker = 1.25 * fine.pen
-    if much_darker > page.max_ink + 1 or digit.stroke_width < 0.4 * max(grey.shape) * PAPER_GRAINS[0]:
+    # Strokes about as wide as the paper's grain may have been taken for paper.
+    if much_darker >= page.max_ink or digit.stroke_width < 0.4 * max(grey.shape) * PAPER_GRAINS[0]:
         return digit
     coarse = _main_component(ink_on_paper(page, PAPER_GRAINS[1]))
     return _crop(coarse) if coarse.pen > much_darker else digit
@@ -173,7 +173,7 @@ def _stroke_width(ink: Ink) -> float:
 
 @lru_cache(maxsize=256)
 def _contrast(pen: float) -> npt.NDArray[np.uint8]:
-    """uint8 (256,): a tenth of the pen's darkness and less to 0 ..."""
+    """A look-up table, uint8 (256,): from a fifth of the pen's darkness, 0, to nine tenths, 255."""
     above = np.maximum(np.rint(LEVELS - np.float32(0.2 * pen)), 0)
     return np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
 

@@ -22,8 +22,8 @@ PAPER_GRAINS = (0.14, 0.4)
 The small one follows a shadow, the large one fits a felt pen in a tight crop.
 """
 
-STROKE_VOTE = 0.15
-"""Weight of narrow things in the vote on polarity, per e-fold of their energies' ratio."""
+STROKE_WEIGHT = 0.15
+"""Of narrow things in the vote on polarity, for each e-fold between both polarities' energies."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Page:
     Attributes:
         grey: The page.
         thumbnail: The same, small.
-        fine_paper: The thumbnail without anything dark that is narrower than the finest grain.
-        max_ink: No pixel has more ink than this, whatever the grain of its paper.
+        fine_paper: The thumbnail's paper at the finest grain.
+        max_ink: No pixel has more ink than this at any grain.
     """
 
     grey: Grey
     thumbnail: Grey
     fine_paper: Grey
-    max_ink: float
+    max_ink: int
 
 
 def most_contrasting_channel(picture: Picture) -> Grey:
@@ -69,33 +69,30 @@ def shrink(grey: Grey, max_side: int) -> Grey:
 
 
 def dark_on_light(grey: Grey) -> Page:
-    """The page, inverted if its ink is lighter than its paper.
+    """The page, inverted if its ink is lighter than its paper, by the sum of three votes.
 
-    Three votes decide. Ink covers less than paper does; paper reaches the border; narrow things differ from
-    their surroundings towards the ink's side, which a shadow does not change.
+    Ink covers less than paper does; paper reaches the border; narrow things differ from their surroundings
+    towards the ink's side, which a shadow does not change.
     """
     darkest, lightest, _, _ = cv2.minMaxLoc(grey)
     thumbnail = shrink(grey, THUMBNAIL_SIDE)
-    votes = _light_fractions(thumbnail) - 1
-    is_inverted = votes < 0
+    by_area = _light_fractions(thumbnail) - 1
+    is_inverted = by_area < 0
     if is_inverted:
         thumbnail = cv2.bitwise_not(thumbnail)
-    fine_paper = _morph(thumbnail, cv2.MORPH_CLOSE, PAPER_GRAINS[0])
-    dark_strokes = _energy_between(fine_paper, thumbnail)
-    # The other polarity's strokes are looked for only where the most that they could be would matter.
+    paper, strokes = _fine_paper(thumbnail)
+    # Strokes of the other polarity are looked for only where the most that they could be would outvote area.
     most = thumbnail.size * (lightest - darkest) ** 2
-    if abs(votes) + STROKE_VOTE * _log_ratio(dark_strokes, most) <= 0:
-        without_light = _morph(thumbnail, cv2.MORPH_OPEN, PAPER_GRAINS[0])
-        light_strokes = _energy_between(thumbnail, without_light)
-        if is_inverted:
-            dark_strokes, light_strokes = light_strokes, dark_strokes
-        if (votes + STROKE_VOTE * _log_ratio(dark_strokes, light_strokes) < 0) != is_inverted:
-            is_inverted = not is_inverted
-            thumbnail, fine_paper = cv2.bitwise_not(thumbnail), cv2.bitwise_not(without_light)
+    if abs(by_area) + _stroke_vote(strokes, most) < 0:
+        negative = cv2.bitwise_not(thumbnail)
+        other_paper, other_strokes = _fine_paper(negative)
+        if abs(by_area) + _stroke_vote(strokes, other_strokes) < 0:
+            is_inverted, thumbnail, paper = not is_inverted, negative, other_paper
     if is_inverted:
         grey = cv2.bitwise_not(grey)
         darkest, lightest = 255 - lightest, 255 - darkest
-    return Page(grey, thumbnail, fine_paper, max_ink=255 * (1 - darkest / max(lightest, 1)))
+    max_ink = math.ceil(255 * (1 - darkest / max(lightest, 1)))
+    return Page(grey, thumbnail, paper, max_ink)
 
 
 def ink_on_paper(page: Page, grain: float) -> Ink:
@@ -105,9 +102,8 @@ def ink_on_paper(page: Page, grain: float) -> Ink:
         page: Dark ink on light paper.
         grain: One of PAPER_GRAINS.
     """
-    # Closing fills everything dark that is narrower than the kernel: what is left is paper.
-    is_fine = grain == PAPER_GRAINS[0]
-    paper = page.fine_paper if is_fine else _morph(page.thumbnail, cv2.MORPH_CLOSE, grain)
+    is_finest = grain == PAPER_GRAINS[0]
+    paper = page.fine_paper if is_finest else _closed(page.thumbnail, grain)
     height, width = page.grey.shape
     paper = cv2.resize(cv2.blur(paper, (5, 5)), (width, height), interpolation=cv2.INTER_LINEAR)
     # A shadow scales the difference between ink and paper, so the difference is divided by the paper.
@@ -115,21 +111,24 @@ def ink_on_paper(page: Page, grain: float) -> Ink:
 
 
 def _light_fractions(grey: Grey) -> float:
-    """The fractions of light pixels on the whole picture and along its border, added up."""
+    """The fraction of light pixels on the whole picture and the one along its border, added up."""
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_OTSU)
     border = cv2.countNonZero(light[0]) + cv2.countNonZero(light[-1])
     border += int(np.count_nonzero(light[:, 0])) + int(np.count_nonzero(light[:, -1]))
     return cv2.countNonZero(light) / light.size + border / (2 * sum(light.shape))
 
 
-def _morph(grey: Grey, operation: int, grain: float) -> Grey:
-    side = 2 * round(max(grey.shape) * grain / 2) + 1
-    return cv2.morphologyEx(grey, operation, square(side), borderType=cv2.BORDER_REPLICATE)
+def _fine_paper(thumbnail: Grey) -> tuple[Grey, float]:
+    """The paper between dark strokes at the finest grain, and the energy of what stands out from it."""
+    paper = _closed(thumbnail, PAPER_GRAINS[0])
+    return paper, cv2.norm(paper, thumbnail, cv2.NORM_L2SQR)
 
 
-def _energy_between(one: Grey, other: Grey) -> float:
-    return float(cv2.norm(one, other, cv2.NORM_L2SQR))
+def _stroke_vote(strokes: float, other_strokes: float) -> float:
+    return STROKE_WEIGHT * math.log((1 + strokes) / (1 + other_strokes))
 
 
-def _log_ratio(one: float, other: float) -> float:
-    return math.log((1 + one) / (1 + other))
+def _closed(thumbnail: Grey, grain: float) -> Grey:
+    """Everything dark that is narrower than the grain filled: what is left is paper."""
+    side = 2 * round(max(thumbnail.shape) * grain / 2) + 1
+    return cv2.morphologyEx(thumbnail, cv2.MORPH_CLOSE, square(side), borderType=cv2.BORDER_REPLICATE)
