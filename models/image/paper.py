@@ -52,19 +52,19 @@ def most_contrasting_channel(picture: Picture) -> Grey:
 
 
 def shrink(grey: Grey, max_side: int) -> Grey:
-    """Shrink to at most `max_side` pixels a side.
+    """Shrink to at most `max_side` pixels a side: halved as often as it goes, then the rest.
 
-    By a whole number first, which is fast, then the rest.
+    Averages of 2 x 2 pixels are ten to twenty times as fast as those of any other size.
     """
     height, width = grey.shape
     scale = max(height, width) / max_side
     if scale <= 1:
         return grey
     size = (max(round(width / scale), 1), max(round(height / scale), 1))
-    factor = int(scale)
-    if factor > 1:
-        halfway = (max(width // factor, 1), max(height // factor, 1))
-        grey = cv2.resize(grey, halfway, interpolation=cv2.INTER_AREA)
+    while max(height, width) >= 2 * max_side:
+        # An odd last row or column is left out, except that a line of one pixel stays.
+        height, width = max(height // 2, 1), max(width // 2, 1)
+        grey = cv2.resize(grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
