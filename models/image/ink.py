@@ -6,7 +6,7 @@ the picture's own paper and ink.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -42,16 +42,24 @@ class Digit:
         ink: A tight crop, the strokes at 255, the rest at 0.
         box: The crop's box on the searched page.
         pen: Darkness of the strokes, 1 to 255.
-        stroke_width: Mean width of the strokes in pixels.
     """
 
     ink: Ink
     box: Box
     pen: float
-    stroke_width: float
+
+    @cached_property
+    def stroke_width(self) -> float:
+        """Mean width of the strokes in pixels: four times the mean distance to a stroke's edge."""
+        mask = _above(_padded(self.ink, 1), 127)
+        inside = cv2.countNonZero(mask)
+        if inside == 0:
+            return 1.0
+        distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+        return max(4 * cv2.sumElems(distance)[0] / inside - 1, 1.0)
 
 
-NO_DIGIT = Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
+NO_DIGIT = Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0)
 
 
 def find_digit(picture: Picture) -> Digit:
@@ -156,19 +164,9 @@ def _crop(candidate: _Candidate) -> Digit:
     x, y, _, _ = box
     left, top, width, height = tight = cv2.boundingRect(_above(crop, 25))
     if width == 0:
-        return Digit(NO_DIGIT.ink, (x, y, 1, 1), pen, NO_DIGIT.stroke_width)
+        return Digit(NO_DIGIT.ink, (x, y, 1, 1), pen)
     ink = cut(crop, tight)
-    return Digit(ink, (x + left, y + top, width, height), pen, _stroke_width(ink))
-
-
-def _stroke_width(ink: Ink) -> float:
-    """Mean width in pixels: four times the mean distance to a stroke's edge."""
-    mask = _above(_padded(ink, 1), 127)
-    inside = cv2.countNonZero(mask)
-    if inside == 0:
-        return 1.0
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    return max(4 * cv2.sumElems(distance)[0] / inside - 1, 1.0)
+    return Digit(ink, (x + left, y + top, width, height), pen)
 
 
 @lru_cache(maxsize=256)
