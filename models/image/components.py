@@ -1,6 +1,8 @@
 """Connected components of ink: the digit, and what belongs to it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,8 +17,16 @@ Mask = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """left, top, width, height, in pixels."""
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 MAX_GROUP = 8
 """Components of one digit; a group beyond it is a page of writing."""
+
+
+@lru_cache(maxsize=64)
+def square(side: int) -> Mask:
+    """A structuring element of `side` x `side` pixels, not to be written to."""
+    return np.ones((side, side), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -24,48 +34,36 @@ class Components:
     """The 8-connected components of a mask by label; label 0 is the background.
 
     Attributes:
-        shape: (height, width) of the mask.
-        labels: uint16, the labels inside the mask's bounding box.
-        origin: (left, top) of that box.
-        stats: int32 (components + 1, 5): left, top, width, height, area of each.
-        mass: Sum of the ink in each; all ones if there is only one component.
-        border: Number of pixels of each on the border of the picture.
+        ink: The picture that the mask was made of.
+        labels: uint16, of the picture's shape.
+        box: The mask's bounding box.
+        stats: left, top, width, height and area of each component; of the background they mean nothing.
     """
 
-    shape: tuple[int, ...]
+    ink: Ink
     labels: npt.NDArray[np.uint16]
-    origin: tuple[int, int]
-    stats: npt.NDArray[np.int32]
-    mass: npt.NDArray[np.float64]
-    border: npt.NDArray[np.intp]
+    box: Box
+    stats: list[tuple[int, int, int, int, int]]
 
     @staticmethod
     def of(ink: Ink, mask: Mask) -> "Components":
-        """Label the components of a mask and weigh their ink."""
+        """Label the components of a mask of ink."""
+        labels = np.zeros(mask.shape, np.uint16)
         # Most pages are mostly paper: labelling only the bounding box of the ink takes a third of the time.
-        left, top, width, height = cv2.boundingRect(mask)
-        width, height = max(width, 1), max(height, 1)
-        box = np.s_[top : top + height, left : left + width]
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(
-            mask[box], connectivity=8, ltype=cv2.CV_16U
-        )
-        stats[:, :2] += (left, top)
-        if count > 2:
-            weights = ink[box].ravel().astype(np.float64)
-            mass = np.bincount(labels.ravel(), weights, count).astype(np.float64)
+        box = cv2.boundingRect(mask)
+        left, top, width, _ = box
+        if width == 0:
+            return Components(ink, labels, box, [(0, 0, 0, 0, 0)])
+        inside, labels_inside = cut(mask, box), cut(labels, box)
+        count, _ = cv2.connectedComponents(inside, labels_inside, connectivity=8, ltype=cv2.CV_16U)
+        if count == 2:  # the usual page, whose statistics would take longer than its labels
+            stats = [(0, 0, 0, 0, 0), (*box, cv2.countNonZero(inside))]
         else:
-            mass = np.ones(count)  # one component needs no weighing
-        rows, columns = mask.shape
-        sides = [
-            side
-            for on_border, side in (
-                (top == 0, labels[:1]), (top + height == rows, labels[-1:]),
-                (left == 0, labels[:, :1]), (left + width == columns, labels[:, -1:]),
+            _, _, table, _ = cv2.connectedComponentsWithStats(
+                inside, labels_inside, connectivity=8, ltype=cv2.CV_16U
             )
-            if on_border
-        ]  # fmt: skip
-        border = sum((np.bincount(side.ravel(), minlength=count) for side in sides), np.zeros(count, np.intp))
-        return Components(mask.shape, labels, (left, top), stats, mass, border)
+            stats = [(x + left, y + top, w, h, area) for x, y, w, h, area in table.tolist()]
+        return Components(ink, labels, box, stats)
 
     @property
     def count(self) -> int:
@@ -77,50 +75,60 @@ class Components:
 
         Ink along the border counts less: it is a table, or the end of the page.
         """
-        perimeter = 2 * (self.stats[:, cv2.CC_STAT_WIDTH] + self.stats[:, cv2.CC_STAT_HEIGHT])
-        score = self.mass * np.clip(1 - 2 * self.border / np.maximum(perimeter, 1), 0.02, 1)
+        if self.count == 1:
+            return 1
+        labels, ink = cut(self.labels, self.box), cut(self.ink, self.box)
+        score = np.bincount(labels.ravel(), ink.ravel().astype(np.float64), len(self.stats))
+        rows = self.labels
+        border = np.bincount(
+            np.concatenate((rows[0], rows[-1], rows[:, 0], rows[:, -1])), minlength=len(score)
+        )
+        if border[1:].any():
+            perimeter = np.array([2 * (w + h) for _, _, w, h, _ in self.stats])
+            score *= np.clip(1 - 2 * border / np.maximum(perimeter, 1), 0.02, 1)
         score[0] = -1
-        return int(np.argmax(score))
+        return int(score.argmax())
 
-    def darkness(self, ink: Ink, label: int) -> float:
+    def darkness(self, label: int) -> float:
         """95th percentile of the ink in a component, at least 1."""
-        x, y, w, h = self.stats[label, :4]
-        column, row = x - self.origin[0], y - self.origin[1]
-        inside = self.labels[row : row + h, column : column + w] == label
-        values = ink[y : y + h, x : x + w][inside]
-        rank = int(0.95 * (len(values) - 1))
-        return max(float(np.partition(values, rank)[rank]), 1.0)
+        box = self.stats[label][:4]
+        values = cut(self.ink, box)[cut(self.labels, box) == label]
+        values.sort(kind="stable")  # of bytes a radix sort, in half the time of a partition
+        return max(float(values[int(0.95 * (len(values) - 1))]), 1.0)
 
     def mask_of(self, chosen: list[int]) -> tuple[Mask, Box]:
         """A mask of the chosen components, dilated by a pixel, and its box."""
-        boxes = self.stats[chosen, :4].tolist()
-        left = max(min(x for x, _, _, _ in boxes) - 1, 0)
-        top = max(min(y for _, y, _, _ in boxes) - 1, 0)
-        right = max(x + w for x, _, w, _ in boxes)
-        bottom = max(y + h for _, y, _, h in boxes)
-        width, height = min(right + 1, self.shape[1]) - left, min(bottom + 1, self.shape[0]) - top
-        mask = np.zeros((height, width), np.uint8)
-        is_chosen = np.zeros(len(self.stats), np.uint8)
-        is_chosen[chosen] = 1
-        x, y = self.origin
-        labels = self.labels[max(top - y, 0) : bottom - y, max(left - x, 0) : right - x]
-        row, column = max(y - top, 0), max(x - left, 0)
-        mask[row : row + labels.shape[0], column : column + labels.shape[1]] = is_chosen[labels]
-        return cv2.dilate(mask, np.ones((3, 3), np.uint8)), (left, top, width, height)
+        rows, columns = self.labels.shape
+        boxes = [self.stats[label] for label in chosen]
+        left = max(min(x for x, _, _, _, _ in boxes) - 1, 0)
+        top = max(min(y for _, y, _, _, _ in boxes) - 1, 0)
+        right = min(max(x + w for x, _, w, _, _ in boxes) + 1, columns)
+        bottom = min(max(y + h for _, y, _, h, _ in boxes) + 1, rows)
+        box = (left, top, right - left, bottom - top)
+        labels = cut(self.labels, box)
+        if len(chosen) == 1:
+            mask = (labels == chosen[0]).view(np.uint8)
+        else:
+            is_chosen = np.zeros(len(self.stats), np.uint8)
+            is_chosen[chosen] = 1
+            mask = is_chosen[labels]
+        return cv2.dilate(mask, square(3)), box
 
     def touches_both_edges(self, label: int) -> bool:
         """Whether a component spans the picture from edge to edge, as ruling does."""
-        height, width = self.shape
-        w, h = self.stats[label, 2:4]
-        return bool(w >= 0.97 * width or h >= 0.97 * height)
+        height, width = self.labels.shape
+        _, _, w, h, _ = self.stats[label]
+        return w >= 0.97 * width or h >= 0.97 * height
 
     def group(self, seed: int) -> list[int]:
         """Labels of the seed and of components nearby, large enough to be its strokes."""
+        if self.count == 1:
+            return [seed]
         left, top, width, height, area = self.stats[seed]
         right, bottom = left + width, top + height
         chosen = [seed]
         candidates = [label for label in range(1, len(self.stats)) if label != seed
-                      and self.stats[label, 4] >= 0.04 * area]  # fmt: skip
+                      and self.stats[label][4] >= 0.04 * area]  # fmt: skip
         grown = True
         while grown:
             grown = False
@@ -138,3 +146,9 @@ class Components:
             if len(chosen) > MAX_GROUP:
                 break
         return chosen
+
+
+def cut(picture: npt.NDArray[Scalar], box: Box) -> npt.NDArray[Scalar]:
+    """The part of a picture inside a box, not copied."""
+    left, top, width, height = box
+    return picture[top : top + height, left : left + width]

@@ -6,11 +6,13 @@ the picture's own paper and ink.
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from models.image.components import Box, Components, Ink, Mask
+from models.image.components import Box, Components, Ink, Mask, cut, square
 from models.image.decode import Picture
 from models.image.paper import (
     PAPER_GRAINS,
@@ -40,16 +42,24 @@ class Digit:
         ink: A tight crop, the strokes at 255, the rest at 0.
         box: The crop's box on the searched page.
         pen: Darkness of the strokes, 1 to 255.
-        stroke_width: Mean width of the strokes in pixels.
     """
 
     ink: Ink
     box: Box
     pen: float
-    stroke_width: float
+
+    @cached_property
+    def stroke_width(self) -> float:
+        """Mean width of the strokes in pixels: four times the mean distance to a stroke's edge."""
+        mask = _above(_padded(self.ink, 1), 127)
+        inside = cv2.countNonZero(mask)
+        if inside == 0:
+            return 1.0
+        distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+        return max(4 * cv2.sumElems(distance)[0] / inside - 1, 1.0)
 
 
-NO_DIGIT = Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0, 1.0)
+NO_DIGIT = Digit(np.zeros((1, 1), np.uint8), (0, 0, WORKING_SIDE, WORKING_SIDE), 1.0)
 
 
 def find_digit(picture: Picture) -> Digit:
@@ -82,15 +92,14 @@ def normalise_stroke(digit: Digit, max_side: int, min_width: float) -> Ink:
         # Averaging dilutes strokes thinner than a target pixel: widen them to one first.
         grow = round(1.5 / scale - stroke_width)
         if grow > 0:
-            ink = cv2.dilate(_padded(ink, grow // 2 + 1), np.ones((grow + 1, grow + 1), np.uint8))
+            ink = cv2.dilate(_padded(ink, grow // 2 + 1), square(grow + 1))
             stroke_width += grow
     scale = max_side / max(ink.shape)
     size = (max(round(ink.shape[1] * scale), 1), max(round(ink.shape[0] * scale), 1))
     ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     grow = round(min_width - stroke_width * scale)
     if grow > 0:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow + 1, grow + 1))
-        ink = cv2.dilate(_padded(ink, grow // 2 + 1), kernel)
+        ink = cv2.dilate(_padded(ink, grow // 2 + 1), _disc(grow + 1))
     return ink
 
 
@@ -112,35 +121,36 @@ class _Candidate:
     pen: float
 
 
-def _find_on(page: Grey) -> Digit:
-    page, thumbnail = dark_on_light(page)
-    fine = _main_component(ink_on_paper(page, thumbnail, PAPER_GRAINS[0]))
+def _find_on(grey: Grey) -> Digit:
+    page = dark_on_light(grey)
+    fine = _main_component(ink_on_paper(page, PAPER_GRAINS[0]))
     digit = _crop(fine)
+    much_darker = 1.25 * fine.pen
     # Strokes about as wide as the paper's grain may have been taken for paper.
-    if digit.stroke_width < 0.4 * max(page.shape) * PAPER_GRAINS[0]:
+    if much_darker >= page.max_ink or digit.stroke_width < 0.4 * max(grey.shape) * PAPER_GRAINS[0]:
         return digit
-    coarse = _main_component(ink_on_paper(page, thumbnail, PAPER_GRAINS[1]))
-    return _crop(coarse) if coarse.pen > 1.25 * fine.pen else digit
+    coarse = _main_component(ink_on_paper(page, PAPER_GRAINS[1]))
+    return _crop(coarse) if coarse.pen > much_darker else digit
 
 
 def _main_component(ink: Ink) -> _Candidate:
     # A slight blur levels the noise of sensors and JPEG; strokes survive it.
     smooth = cv2.GaussianBlur(ink, (3, 3), 0) if min(ink.shape) > 64 else ink
-    peak = int(smooth.max())
+    peak = int(cv2.norm(smooth, cv2.NORM_INF))
     if peak == 0:
         return _Candidate(ink, None, 0, NO_DIGIT.pen)
     otsu, _ = cv2.threshold(smooth, 0, 255, cv2.THRESH_OTSU)
     # Otsu's threshold runs through the middle of a soft stroke, whose fainter parts belong to it too.
     components = Components.of(smooth, _above(smooth, 0.7 * min(otsu, 0.5 * peak)))
     label = components.main()
-    pen = components.darkness(smooth, label)
+    pen = components.darkness(label)
     if components.touches_both_edges(label):
         # Ruling is fainter than the pen that writes on it: again, relative to the pen's own darkness.
         components = Components.of(smooth, without_ruling(_above(smooth, 0.5 * pen)))
         if components.count == 0:
             return _Candidate(ink, None, 0, NO_DIGIT.pen)
         label = components.main()
-        pen = components.darkness(smooth, label)
+        pen = components.darkness(label)
     return _Candidate(ink, components, label, pen)
 
 
@@ -149,25 +159,26 @@ def _crop(candidate: _Candidate) -> Digit:
     if candidate.components is None:
         return NO_DIGIT
     pen = candidate.pen
-    mask, (x, y, w, h) = candidate.components.mask_of(candidate.components.group(candidate.label))
+    mask, box = candidate.components.mask_of(candidate.components.group(candidate.label))
+    crop = cv2.LUT(cv2.multiply(cut(candidate.ink, box), mask), _contrast(pen))
+    x, y, _, _ = box
+    left, top, width, height = tight = cv2.boundingRect(_above(crop, 25))
+    if width == 0:
+        return Digit(NO_DIGIT.ink, (x, y, 1, 1), pen)
+    ink = cut(crop, tight)
+    return Digit(ink, (x + left, y + top, width, height), pen)
+
+
+@lru_cache(maxsize=256)
+def _contrast(pen: float) -> npt.NDArray[np.uint8]:
+    """A look-up table, uint8 (256,): from a fifth of the pen's darkness, 0, to nine tenths, 255."""
     above = np.maximum(np.rint(LEVELS - np.float32(0.2 * pen)), 0)
-    contrast = np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
-    crop = cv2.LUT(cv2.multiply(candidate.ink[y : y + h, x : x + w], mask), contrast)
-    left, top, w, h = cv2.boundingRect(cv2.threshold(crop, 25, 255, cv2.THRESH_TOZERO)[1])
-    if w == 0:
-        return Digit(NO_DIGIT.ink, (x, y, 1, 1), pen, _stroke_width(NO_DIGIT.ink))
-    ink = crop[top : top + h, left : left + w]
-    return Digit(ink, (x + left, y + top, w, h), pen, _stroke_width(ink))
+    return np.minimum(np.rint(above * np.float32(255 / (0.7 * pen))), 255).astype(np.uint8)
 
 
-def _stroke_width(ink: Ink) -> float:
-    """Mean width in pixels: four times the mean distance to a stroke's edge."""
-    mask = _above(_padded(ink, 1), 127)
-    inside = cv2.countNonZero(mask)
-    if inside == 0:
-        return 1.0
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    return max(4 * float(distance.sum()) / inside - 1, 1.0)
+@lru_cache(maxsize=64)
+def _disc(diameter: int) -> Mask:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
 
 
 def _above(ink: Ink, threshold: float) -> Mask:
@@ -175,4 +186,4 @@ def _above(ink: Ink, threshold: float) -> Mask:
 
 
 def _padded(ink: Ink, margin: int) -> Ink:
-    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
+    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT)

@@ -180,14 +180,11 @@ class DigitView(_StoredView):
     def _is_normal(self, grey: Pixels) -> bool:
         """Whether it is as this view or MNIST makes it: full ink and size, centred."""
         _, _, width, height = cv2.boundingRect(grey)
+        if not self.ink - 2 <= max(width, height) <= self.ink or cv2.norm(grey, cv2.NORM_INF) <= 250:
+            return False
         column, row = centre_of_mass(grey)
         middle = (self.size - 1) / 2
-        return (
-            int(grey.max()) > 250
-            and self.ink - 2 <= max(width, height) <= self.ink
-            and abs(column - middle) <= 1
-            and abs(row - middle) <= 1
-        )
+        return abs(column - middle) <= 1 and abs(row - middle) <= 1
 
     def _normalise(self, digit: Digit) -> Pixels:
         """Scale the ink to `ink` pixels and move its centre of mass to the middle."""
@@ -196,7 +193,7 @@ class DigitView(_StoredView):
         scale = self.ink / max(height, width)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
-        small = cv2.convertScaleAbs(small, alpha=255 / max(int(small.max()), 1))
+        small = cv2.normalize(small, None, 255, 0, cv2.NORM_INF)
         canvas = np.zeros((self.size, self.size), np.uint8)
         column, row = centre_of_mass(small)
         middle = (self.size - 1) / 2

@@ -1,0 +1,1 @@
+"""Tests of how the digit view finds a digit."""
