@@ -98,7 +98,7 @@ class Application:
             group,
             Connections(limits, group.open_connections),
             ApiKeys([key.get_secret_value() for key in settings.api_keys]),
-            RateLimiter(settings.rate_limit),
+            RateLimiter(settings.rate_limit, buckets=group.clients),
             UploadBudget(settings.max_held_bytes, group.held_bytes),
             catalog,
             ModelWatcher(catalog, settings),
@@ -111,10 +111,10 @@ class Application:
         """Why requests should go elsewhere; empty while the process is ready."""
         return "This process is about to end." if self.connections.draining else self.catalog.unready_reason
 
-    def start(self) -> None:
-        """Begin what runs beside the requests. Call it on the event loop."""
+    async def start(self) -> None:
+        """Begin what runs beside the requests."""
         if not self.catalog.closed:
-            self.watcher.start()
+            await self.watcher.start()
 
     async def stop(self) -> None:
         """End what `start` began, and write what the prediction log still has."""

@@ -78,7 +78,7 @@ def declare(application: Callable[[], Application]) -> bentoml.Service[Any]:
         @bentoml.on_startup
         async def start(self) -> None:
             """Models follow their files from now on."""
-            self._application.start()
+            await self._application.start()
 
         @bentoml.on_shutdown
         async def stop(self) -> None:

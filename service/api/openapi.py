@@ -17,7 +17,7 @@ from models.prediction_record import Truth
 from service.answers import ModelList
 from service.errors import Problem
 from service.http.problems import PROBLEM_JSON, ProblemBody
-from service.repository.watcher import IndexEntry
+from service.repository.index import IndexEntry
 
 JSON = "application/json"
 

@@ -1,19 +1,13 @@
-"""An optional rate for each client: a token bucket of pictures.
-
-With several workers each counts for itself: a client then gets up to as many times its rate as there are
-workers.
-"""
+"""An optional rate for each client, over all workers: a token bucket of pictures."""
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from service.errors import RateLimited
 from service.monitoring import metrics
-
-MAX_CLIENTS = 10_000
-"""Clients whose rate is remembered; the one that was quiet for longest is forgotten first."""
+from service.monitoring.shared.table import SharedTable
+from service.monitoring.shared.worker_group import MAX_CLIENTS
 
 BURST_S = 10.0
 """How many seconds' worth of pictures a client may send at once after a pause."""
@@ -22,18 +16,24 @@ BURST_S = 10.0
 class RateLimiter:
     """Counts the pictures of each client against its rate."""
 
-    def __init__(self, rate: float = 0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+        buckets: SharedTable | None = None,
+    ) -> None:
         """Start with a full bucket for every client.
 
         Args:
             rate: Pictures per second of one client; 0 for no limit.
-            clock: Seconds, never going back.
+            clock: Seconds, never going back, the same in all workers.
+            buckets: Of all workers: tokens, and when they were counted.
         """
         self.enabled = rate > 0
         self._rate = rate
         self._clock = clock
         self._burst = max(BURST_S * rate, 1.0)
-        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
+        self._buckets = buckets or SharedTable(MAX_CLIENTS)
 
     def charge(self, client: object) -> None:
         """Count one picture.
@@ -44,12 +44,10 @@ class RateLimiter:
         if not self.enabled:
             return
         now = self._clock()
-        tokens, since = self._buckets.pop(client, (self._burst, now))
+        tokens, since = self._buckets.get(client) or (self._burst, now)
         tokens = min(tokens + (now - since) * self._rate, self._burst)
         refused = tokens < 1
-        self._buckets[client] = (tokens if refused else tokens - 1, now)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
+        self._buckets.set(client, tokens if refused else tokens - 1, now)
         if refused:
             metrics.ACCESS_REFUSED.labels("rate").inc()
             seconds = max(math.ceil((1 - tokens) / self._rate), 1)
@@ -59,6 +57,7 @@ class RateLimiter:
 
     def charge_extra(self, client: object) -> None:
         """Count one more picture of a request that was admitted: it delays the next request."""
-        if self.enabled and client in self._buckets:
-            tokens, since = self._buckets[client]
-            self._buckets[client] = (tokens - 1, since)
+        bucket = self._buckets.get(client) if self.enabled else None
+        if bucket:
+            tokens, since = bucket
+            self._buckets.set(client, tokens - 1, since)

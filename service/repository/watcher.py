@@ -7,13 +7,13 @@ Each worker watches for itself (docs/decisions/0013).
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel
+from pathlib import Path
+from typing import Any, TypeVar
 
 from models.model import SUFFIX, Model, ZooError, is_model_file, read_model_file
 from models.onnx_file.file import FileStamp
@@ -23,8 +23,11 @@ from service.errors import ModelRefused, UnknownModel
 from service.inference.engine import Engine
 from service.inference.session import open_model_on
 from service.monitoring import metrics
+from service.monitoring.shared.folder import shared_folder
 from service.repository.catalog import Catalog
+from service.repository.index import IndexEntry, index_entry
 from service.repository.quarantine import QuarantineEntry
+from service.repository.siblings import Change, Siblings
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,19 +39,6 @@ Files = Mapping[str, FileStamp]
 """The model files of the folder, by the name of the model."""
 
 Result = TypeVar("Result")
-
-
-class IndexEntry(BaseModel):
-    """One model in the index of the repository.
-
-    Attributes:
-        reason: Why the model is not ready, or why the file that is there now is not served.
-    """
-
-    name: str
-    version: str = ""
-    state: Literal["READY", "LOADING", "UNAVAILABLE"]
-    reason: str = ""
 
 
 class ModelWatcher:
@@ -64,16 +54,19 @@ class ModelWatcher:
         self._loading: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._siblings = Siblings(shared_folder())
         for outcome in ("loaded", "refused", "unloaded"):
             metrics.MODEL_CHANGES.labels(outcome)
 
-    def start(self) -> None:
-        """Watch the folder, if the settings say so."""
+    async def start(self) -> None:
+        """Watch the folder, if the settings say so, and follow the other workers."""
+        await self._siblings.listen(self._follow)
         if self._settings.watch_models:
             self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """End the watch, and a verification that it has begun."""
+        self._siblings.close()
         if self._watching is not None:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -87,22 +80,12 @@ class ModelWatcher:
         quarantine = await self._in_thread(self._quarantine.entries)
         engines = self._catalog.engines
         return [
-            self._entry(name, engines.get(name), _current(name, files.get(name), quarantine))
+            index_entry(name, engines.get(name), _current(name, files.get(name), quarantine), self._loading)
             for name in sorted({*files, *engines})
         ]
 
-    def _entry(self, name: str, engine: Engine[Any] | None, entry: QuarantineEntry | None) -> IndexEntry:
-        reason = entry.reason if entry else ""
-        if engine is not None:
-            return IndexEntry(name=name, version=engine.card.version, state="READY", reason=reason)
-        if name in self._loading:
-            return IndexEntry(name=name, state="LOADING")
-        return IndexEntry(name=name, state="UNAVAILABLE", reason=reason or "not loaded yet")
-
     async def load(self, name: str) -> None:
-        """Load the file of a model, also one that is unchanged, was refused or was unloaded.
-
-        It changes in this worker. Others that watch follow where the file is another one than they serve.
+        """Load the file of a model, also one that is unchanged, was refused or was unloaded; in all workers.
 
         Raises:
             UnknownModel: There is no file of this name.
@@ -116,9 +99,11 @@ class ModelWatcher:
             reason = await self._load(name, stamp)
         if reason:
             raise ModelRefused(reason)
+        sha256 = self._catalog.engines[name].sha256 if name in self._catalog.engines else ""
+        await self._siblings.tell({"load": name, "sha256": sha256})
 
     async def unload(self, name: str) -> None:
-        """Serve a model no longer, in all workers that watch, until it is loaded or its file changes.
+        """Serve a model no longer, in any worker, until it is loaded or its file changes.
 
         Raises:
             UnknownModel: There is no model of this name.
@@ -134,6 +119,16 @@ class ModelWatcher:
                 self._quarantine.put(name, entry)
             if engine is not None:
                 self._remove(name, "unloaded by a call")
+        await self._siblings.tell({"unload": name})
+
+    async def _follow(self, change: Change) -> None:
+        """Make a change that another worker has made."""
+        async with self._changing:
+            if (name := change.get("unload")) is not None:
+                if name in self._catalog.engines:
+                    self._remove(name, "unloaded by a call")
+            elif stamp := (await self._in_thread(self._scan)).get(name := change["load"]):
+                await self._load(name, stamp, change["sha256"])
 
     async def _watch(self) -> None:
         before: Files | None = None
@@ -172,11 +167,17 @@ class ModelWatcher:
         for name in quarantine.keys() - now.keys() - before.keys():
             self._quarantine.remove(name)
 
-    async def _load(self, name: str, stamp: FileStamp) -> str:
-        """Why the file was refused; empty where it is now served."""
+    async def _load(self, name: str, stamp: FileStamp, verified: str = "") -> str:
+        """Why the file was refused; empty where it is now served.
+
+        Args:
+            name: Of the model.
+            stamp: Of its file.
+            verified: The sha256 of a file that another worker has verified.
+        """
         self._loading.add(name)
         try:
-            model = await self._verify_and_open(name)
+            model = await self._verify_and_open(name, verified)
             engine = self._catalog.load_model(model)
         # Whatever it is: the file is tried again when it changes or when a call asks, not every second.
         except Exception as error:
@@ -190,7 +191,7 @@ class ModelWatcher:
         self._close(old)
         return ""
 
-    async def _verify_and_open(self, name: str) -> Model:
+    async def _verify_and_open(self, name: str, verified: str) -> Model:
         """Open the bytes that were verified.
 
         Raises:
@@ -199,7 +200,8 @@ class ModelWatcher:
             OSError: It cannot be read.
         """
         path = self._settings.models_dir / f"{name}{SUFFIX}"
-        verified = await verify_in_subprocess(path)
+        if not verified or await self._in_thread(lambda: _sha256(path)) != verified:
+            verified = await verify_in_subprocess(path)
         file = await self._in_thread(lambda: read_model_file(path))
         if file.sha256 != verified:
             raise ZooError(f"{path.name} changed while it was verified.")
@@ -241,3 +243,8 @@ def _current(
     """The entry of the file that is there now."""
     entry = quarantine.get(name)
     return entry if entry is not None and entry.stamp == stamp else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

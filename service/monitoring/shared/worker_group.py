@@ -1,6 +1,10 @@
 """What the workers of one service know of each other, in memory that all of them map."""
 
+from service.monitoring.shared.table import SharedTable
 from service.monitoring.shared.worker_values import WorkerValues
+
+MAX_CLIENTS = 2**14
+"""Clients that are remembered, about."""
 
 
 class WorkerGroup:
@@ -10,6 +14,7 @@ class WorkerGroup:
         size: Workers.
         open_connections: Of each worker.
         held_bytes: Of the bodies that each worker holds.
+        clients: Pictures that each client may send, of those that have a rate.
         heartbeats: A number that each worker changes every second, from when it is ready.
     """
 
@@ -18,6 +23,7 @@ class WorkerGroup:
         self.open_connections = WorkerValues(size)
         self.held_bytes = WorkerValues(size)
         self.heartbeats = WorkerValues(size)
+        self.clients = SharedTable(MAX_CLIENTS)
 
     def become(self, worker: int) -> None:
         """Be this worker from now on; called in a process that has just been forked."""
