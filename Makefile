@@ -75,8 +75,8 @@ evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
 loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users, report and verdict; or SHAPE=steps, spike, soak
 	$(DEV)/python -m loadtests --shape $(SHAPE)
 
-bench: .venv-dev/ready .venv/ready  ## beside five other servers of the same models; writes docs/benchmarks.md
-	$(DEV)/python -m loadtests.bench
+bench: .venv-dev/ready .venv/ready  ## beside other servers of its models; writes docs/benchmarks.md; QUICK=1: 3 min
+	$(DEV)/python -m loadtests.bench $(if $(QUICK),--quick)
 
 gpu-check: .venv-dev/ready .venv/ready $(if $(shell command -v nvidia-smi),.venv/ready-cuda)  ## all that needs a GPU; writes runs/gpu_check.md
 	$(DEV)/python -m loadtests.gpu
@@ -118,7 +118,7 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 LOCK = $(COMPILE) pyproject.toml
-PEERS = fastapi bentoml litserve ray mlserver
+PEERS = mosec fastapi bentoml litserve ray mlserver
 lock:  ## pin the dependencies anew (needs uv)
 	$(LOCK) --output-file deploy/locks/serve.txt
 	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
