@@ -38,10 +38,11 @@ def main() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     facts, console = machine.facts(), Console()
-    samples, errors = _measured(plan, facts, options.raw, console)
+    absences: dict[str, str] = {}
+    samples, errors = _measured(plan, facts, options.raw, absences, console)
     results = Results(samples)
     verdicts = [one for one in judge(results, plan.models[0]) if one.met is not None or not options.quick]
-    section = markdown.section(results, verdicts, markdown.Run(_command(), facts, plan))
+    section = markdown.section(results, verdicts, markdown.Run(_command(), facts, plan, absences))
     console.print(section, markup=False, highlight=False, soft_wrap=True)
     for error in errors:
         console.print(f"error: {error}", style="red", markup=False)
@@ -58,9 +59,9 @@ def main() -> int:
 
 
 def _measured(
-    plan: Plan, facts: dict[str, str], raw: Path, console: Console
+    plan: Plan, facts: dict[str, str], raw: Path, absences: dict[str, str], console: Console
 ) -> tuple[list[Sample], list[str]]:
-    """All samples and errors; raw is written after each, for runs cut short."""
+    """All samples and errors; raw is written after each, for runs cut short. Fills in absences."""
     samples: list[Sample] = []
     errors: list[str] = []
     logs = REPO / "runs" / "bench"
@@ -71,7 +72,8 @@ def _measured(
         def show_turn(turn: int, description: str) -> None:
             progress.update(task, completed=turn, description=description)
 
-        for sample in rounds.samples(plan, Listener(show_turn, errors.append), logs, Path(scratch)):
+        listener = Listener(show_turn, errors.append, absences.__setitem__)
+        for sample in rounds.samples(plan, listener, logs, Path(scratch)):
             samples.append(sample)
             console.print(_line(sample), highlight=False, soft_wrap=True)
             written = {"machine": facts, "samples": [dataclasses.asdict(one) for one in samples]}

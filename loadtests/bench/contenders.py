@@ -9,7 +9,7 @@ from loadtests.bench import cores
 from loadtests.bench.load import payloads
 from loadtests.bench.load.payloads import Encoder
 from loadtests.server import REPO, SERVING
-from loadtests.subprocesses import run
+from loadtests.subprocesses import UnavailableError, run
 
 OURS = "glimpse"
 
@@ -46,6 +46,7 @@ class Contender:
         bodies: Makes the body of a request from a picture, by the row that it belongs to.
         read_label: Reads the class from the JSON of a response.
         prices: Whether it prices cars at /price too.
+        needs: Files that it cannot run without, each with the Debian package that brings it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Contender:
     bodies: Mapping[str, Encoder] = field(default_factory=lambda: {"form": payloads.form})
     read_label: Callable[[Any], str] = lambda fields: str(fields["label"])
     prices: bool = False
+    needs: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def encode(self) -> Encoder:
@@ -99,6 +101,16 @@ CONTENDERS = {
             bodies=BODIES, prices=True,
         ),
         _peer(
+            "pytriton", "Triton (pytriton)", ("nvidia-pytriton", "onnxruntime"),
+            ready_path="/v2/models/digits/ready", path="/v2/models/digits/infer",
+            bodies={"raw": payloads.raw_tensor},
+            read_label=lambda fields: fields["outputs"][0]["data"][0],
+            needs={
+                Path("/usr/bin/python3.11"): "python3.11-venv",
+                Path("/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"): "libpython3.11",
+            },
+        ),
+        _peer(
             "bentoml", "stock BentoML", ("bentoml", "onnxruntime"),
             read_label=lambda fields: fields[0]["label"],  # of a batch of one
         ),
@@ -126,8 +138,13 @@ def install(contender: Contender) -> None:
     """Bring the contender's environment up to its lock file.
 
     Raises:
+        UnavailableError: It cannot run on this machine.
         ContenderError: The installation failed.
     """
+    for path, package in contender.needs.items():
+        if not path.exists():
+            remedy = f"`apt-get install {package}` brings it on Debian 12."
+            raise UnavailableError(f"{contender.title} needs {path}, which is missing; {remedy}")
     target = contender.python.parent.parent.relative_to(REPO) / "ready"
     completed = run(["make", "--silent", str(target)])
     if completed.returncode:

@@ -12,7 +12,7 @@ from loadtests.bench.load.photos import twelve_megapixels
 from loadtests.bench.report.results import Sample, Scenario
 from loadtests.bench.running_server import RunningServer, check_labels, running
 from loadtests.bench.scenarios import ROWS, Load, Measurements, bare_loop
-from loadtests.subprocesses import CommandError
+from loadtests.subprocesses import CommandError, UnavailableError
 
 WARM_UP_CONNECTIONS = 16
 
@@ -54,10 +54,12 @@ class Listener:
     Attributes:
         on_turn: Called at the start of each turn with its number and a description.
         on_error: Called with the problem of one server; the others go on.
+        on_absence: Called with a server's name and the reason why it cannot run here.
     """
 
     on_turn: Callable[[int, str], None]
     on_error: Callable[[str], None]
+    on_absence: Callable[[str, str], None]
 
 
 def turns(plan: Plan) -> int:
@@ -110,6 +112,8 @@ def _installed(plan: Plan, listener: Listener) -> Iterator[Contender]:
     for name in plan.servers:
         try:
             install(CONTENDERS[name])
+        except UnavailableError as error:
+            listener.on_absence(name, str(error))
         except ContenderError as error:
             listener.on_error(str(error))
         else:

@@ -54,6 +54,11 @@ def tensor(upload: Upload) -> Body:
     return Body(json.dumps(content).encode(), "application/json")
 
 
+def raw_tensor(upload: Upload) -> Body:
+    """The file itself as the only tensor of a V2 inference, Triton's raw binary request."""
+    return Body(upload.content, "application/octet-stream", {"Inference-Header-Content-Length": "0"})
+
+
 def write(bodies: Sequence[Body], scratch: Path) -> list[Path]:
     """Write each body to a file, for programs that send them."""
     files = []

@@ -3,7 +3,7 @@
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadtests.bench import cores
 from loadtests.bench.contenders import CONTENDERS, versions
@@ -26,11 +26,13 @@ class Run:
         command: As it was typed.
         machine: Facts about the machine by name.
         plan: What was measured.
+        absences: Why servers could not run here, by name.
     """
 
     command: str
     machine: Mapping[str, str]
     plan: Plan
+    absences: Mapping[str, str] = field(default_factory=dict)
 
 
 def rewrite(text: str, kind: str, section: str) -> str:
@@ -78,7 +80,7 @@ def section(results: Results, verdicts: Sequence[Verdict], run: Run) -> str:
         for row, body in (("raw", "raw body"), ("form", "form")):
             parts.append(tables.closed_loops(results, row, f"One 280 x 280 PNG, {body}, {model}", model))
     parts += [tables.prices(results), tables.batches(results, first), _overload(results, run)]
-    parts += [tables.processes(results), _versions(run.plan.servers)]
+    parts += [tables.processes(results), _versions(run)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -124,10 +126,11 @@ def _overload(results: Results, run: Run) -> str:
     return f"{textwrap.fill(' '.join(note.split()), WIDTH)}\n\n{written}" if written else ""
 
 
-def _versions(servers: Sequence[str]) -> str:
+def _versions(run: Run) -> str:
     listed = "; ".join(
         f"{CONTENDERS[name].title}: "
         + ", ".join(f"{package} {version}" for package, version in versions(CONTENDERS[name]).items())
-        for name in servers
+        for name in run.plan.servers
     )
-    return textwrap.fill(f"Versions: {listed}.", WIDTH, break_on_hyphens=False)
+    absent = "".join(f" Not measured: {reason}" for reason in run.absences.values())
+    return textwrap.fill(f"Versions: {listed}.{absent}", WIDTH, break_on_hyphens=False)
