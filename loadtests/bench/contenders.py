@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from loadtests.bench import cores
 from loadtests.bench.load import payloads
 from loadtests.bench.load.payloads import Encoder
@@ -44,7 +46,7 @@ class Contender:
         ready_path: Answers 200 once pictures can be sent.
         path: Where it classifies.
         bodies: Makes the body of a request from a picture, by the row that it belongs to.
-        read_label: Reads the class from the JSON of a response.
+        read_label: Reads the class from a response.
         prices: Whether it prices cars at /price too.
         needs: Files that it cannot run without, each with the Debian package that brings it.
     """
@@ -59,7 +61,7 @@ class Contender:
     ready_path: str = "/readyz"
     path: str = "/classify"
     bodies: Mapping[str, Encoder] = field(default_factory=lambda: {"form": payloads.form})
-    read_label: Callable[[Any], str] = lambda fields: str(fields["label"])
+    read_label: Callable[[httpx.Response], str] = lambda response: str(response.json()["label"])
     prices: bool = False
     needs: Mapping[Path, str] = field(default_factory=dict)
 
@@ -78,6 +80,12 @@ def _peer(
         REPO / f".venv-peers/{folder}/bin/python", packages,
         ("-m", f"loadtests.peers.{folder}_server", "--model", "{model}", *options), **differences,
     )  # fmt: skip
+
+
+def _first_tensor(response: httpx.Response) -> str:
+    """The one BYTES element, behind its length, of the first tensor of Triton's binary responses."""
+    tensors = response.content[int(response.headers["Inference-Header-Content-Length"]) :]
+    return tensors[4 : 4 + int.from_bytes(tensors[:4], "little")].decode()
 
 
 CONTENDERS = {
@@ -104,7 +112,7 @@ CONTENDERS = {
             "pytriton", "Triton (pytriton)", ("nvidia-pytriton", "onnxruntime"),
             ready_path="/v2/models/digits/ready", path="/v2/models/digits/infer",
             bodies={"raw": payloads.raw_tensor},
-            read_label=lambda fields: fields["outputs"][0]["data"][0],
+            read_label=_first_tensor,
             needs={
                 Path("/usr/bin/python3.11"): "python3.11-venv",
                 Path("/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"): "libpython3.11",
@@ -112,14 +120,14 @@ CONTENDERS = {
         ),
         _peer(
             "bentoml", "stock BentoML", ("bentoml", "onnxruntime"),
-            read_label=lambda fields: fields[0]["label"],  # of a batch of one
+            read_label=lambda response: response.json()[0]["label"],  # of a batch of one
         ),
         _peer("litserve", "LitServe", ("litserve", "onnxruntime"), ready_path="/health"),
         _peer("ray", "Ray Serve", ("ray", "onnxruntime"), ready_path="/-/healthz"),
         _peer(
             "mlserver", "MLServer", ("mlserver", "onnxruntime"), ready_path="/v2/models/digits/ready",
             path="/v2/models/digits/infer", bodies={"form": payloads.tensor},
-            read_label=lambda fields: fields["outputs"][0]["data"][0],
+            read_label=lambda response: response.json()["outputs"][0]["data"][0],
         ),
     )
 }  # fmt: skip

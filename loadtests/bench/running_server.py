@@ -106,7 +106,10 @@ def check_labels(server: RunningServer, uploads: Sequence[Upload]) -> None:
             if response.status_code != 200:
                 problem = f"{response.status_code} for {upload.name}: {response.text[:300]}"
                 raise ContenderError(f"{contender.title} answers {problem}")
-            label = contender.read_label(response.json())
+            try:
+                label = contender.read_label(response)
+            except (ValueError, LookupError, TypeError) as error:
+                raise ContenderError(f"{contender.title} answers {response.content[:300]!r}") from error
             if label != upload.label:
                 raise ContenderError(f"{contender.title} answers {label!r} for {upload.name}")
 

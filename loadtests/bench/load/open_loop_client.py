@@ -12,6 +12,7 @@ import select
 import time
 from array import array
 from collections import deque
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,6 +83,12 @@ class Generator:
             if sent == count and not self._pending:
                 break
             self._serve_sockets(sent / self._rate - now if sent < count else 0.05)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections.values():
+            connection.close()
+        self._epoll.close()
 
     def _begin(self, request: int) -> None:
         """Send a request on a free connection, on a new one, or when there is one."""
@@ -182,11 +189,12 @@ def main() -> None:
     contents = [path.read_bytes() for path in options.files]
     requests = [f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content for content in contents]
     count = round(options.rate * (WARM_UP_S + options.seconds))
-    generator = Generator((url.hostname, url.port), requests, options.rate, count, options.connections)
     gc.disable()  # a pause would make requests late
-    began_at, cpu_before = time.perf_counter(), time.process_time()
-    generator.run(round(PERIOD_S * options.rate))
-    cpu = (time.process_time() - cpu_before) / (time.perf_counter() - began_at)
+    address = (url.hostname, url.port)
+    with closing(Generator(address, requests, options.rate, count, options.connections)) as generator:
+        began_at, cpu_before = time.perf_counter(), time.process_time()
+        generator.run(round(PERIOD_S * options.rate))
+        cpu = (time.process_time() - cpu_before) / (time.perf_counter() - began_at)
     print(json.dumps(summary(generator, options.rate, options.seconds) | {"generator_cpu": cpu}))
 
 

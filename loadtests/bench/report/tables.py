@@ -100,16 +100,18 @@ def _open_loop(results: Results, server: str, cases: Sequence[Scenario]) -> str:
         P50: ",.0f", P99: ",.0f", CPU: ".2f", "refused": ",.0f", "refused_p50_ms": ".1f", "others": ",.0f",
         "errors": ",.0f", "connections": ",.0f", "late_ms": ".1f",
     }  # fmt: skip
-    lines = [
-        (
+    lines = []
+    for case in cases:
+        cells = {value: number(results.median(server, case, value), form) for value, form in forms.items()}
+        if cells["refused"] == "0":
+            cells["refused_p50_ms"] = ""
+        lines.append((
             f"{case.overload:g}x",
             number(results.median(server, case, "sent_per_s"), ",.0f"),
             number(results.median(server, case, RATE), ",.0f"),
             number(results.goodput_share(server, case.model, case.overload), ".2f"),
-            *(number(results.median(server, case, value), form) for value, form in forms.items()),
-        )
-        for case in cases
-    ]
+            *cells.values(),
+        ))  # fmt: skip
     heads = (
         "rate", "sent/s", "200s/s", "of best", "p50 ms", "p99 ms", "CPU ms", "503s", "their p50 ms", "others",
         "errors", "connections", "late ms",
