@@ -75,8 +75,8 @@ evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
 loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users, report and verdict; or SHAPE=steps, spike, soak
 	$(DEV)/python -m loadtests --shape $(SHAPE)
 
-bench: .venv-dev/ready .venv/ready  ## beside five other servers of the same models; writes docs/benchmarks.md
-	$(DEV)/python -m loadtests.bench
+bench: .venv-dev/ready .venv/ready  ## beside other servers of its models; writes docs/benchmarks.md; QUICK=1: 3 min
+	$(DEV)/python -m loadtests.bench $(if $(QUICK),--quick)
 
 gpu-check: .venv-dev/ready .venv/ready $(if $(shell command -v nvidia-smi),.venv/ready-cuda)  ## all that needs a GPU; writes runs/gpu_check.md
 	$(DEV)/python -m loadtests.gpu
@@ -107,25 +107,28 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	@$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
-# The servers that `make bench` compares with, one environment each.
+# The servers that `make bench` compares with, one environment each; a lock may hold what its packages
+# do not ask for (loadtests/peers/locks/*.override), hence --no-deps. Triton loads Debian's own libpython.
+.venv-peers/pytriton/ready: PYTHON = /usr/bin/python3.11
 .venv-peers/%/ready: loadtests/peers/locks/%.txt
 	@$(PYTHON) -m venv .venv-peers/$*
 	@echo "Installing $* into .venv-peers/$* ..."
-	@.venv-peers/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@.venv-peers/$*/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $<
 	@touch $@
 
 ##@ Keep
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 LOCK = $(COMPILE) pyproject.toml
-PEERS = fastapi bentoml litserve ray mlserver
+PEERS = mosec fastapi pytriton bentoml litserve ray mlserver
 lock:  ## pin the dependencies anew (needs uv)
 	$(LOCK) --output-file deploy/locks/serve.txt
 	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
 	  --output-file deploy/locks/dev.txt
 	$(LOCK) --extra cuda --constraints deploy/locks/serve.txt --output-file deploy/locks/serve-cuda.txt
-	for peer in $(PEERS); do \
-	  $(COMPILE) loadtests/peers/locks/$$peer.in --output-file loadtests/peers/locks/$$peer.txt; done
+	for peer in $(PEERS:%=loadtests/peers/locks/%); do \
+	  $(COMPILE) $$peer.in $$(test ! -f $$peer.override || echo --override $$peer.override) \
+	    --output-file $$peer.txt; done
 
 clean:  ## remove environments, runs and caches; data stays
 	rm -rf .venv .venv-dev .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,9 +1,10 @@
-"""FastAPI: one uvicorn worker on uvloop and httptools, no batching.
+"""FastAPI on uvloop and httptools, no batching; one session thread for each thread that has pictures.
 
-Pictures are processed in a pool of one thread per core with one session thread each. On two busy cores that
-took less CPU time than `def` endpoints in Starlette's own pool of 40 threads (2.1 against 2.3 ms
-per digit) and than sessions with onnxruntime's default threads (2.5 ms). Processing on the event loop took
-1.8 ms and no second core: as many requests/s there, and ten times the p99 at 64 connections.
+As it comes, one uvicorn worker with a pool of one thread per core. On two busy cores that took less CPU time
+than `def` endpoints in Starlette's own pool of 40 threads (2.1 against 2.3 ms per digit) and than sessions
+with onnxruntime's default threads (2.5 ms). Processing on the event loop took 1.8 ms and no second core: as
+many requests/s there, and ten times the p99 at 64 connections. With `--workers` so many uvicorn workers, each
+with a pool of one thread.
 """
 
 import asyncio
@@ -18,10 +19,10 @@ from fastapi.responses import JSONResponse
 from loadtests.peers.workload import Classifier, Options, Pricer, read_options
 
 
-def build(options: Options) -> FastAPI:
-    """The application, with its own pool and models."""
+def build(options: Options, threads: int) -> FastAPI:
+    """The application, with its own pool of so many threads and its own models."""
     app = FastAPI()
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(threads)
     classifier = Classifier(options.model, threads=1)
     # The first request opens the price network, so that the measured start is that of one small model.
     pricer = cache(lambda: Pricer(options.price_model, threads=1))
@@ -49,6 +50,11 @@ def build(options: Options) -> FastAPI:
     return app
 
 
+def worker() -> FastAPI:
+    """The application of one of several workers, which read the same command line."""
+    return build(read_options(), threads=1)
+
+
 async def _picture(request: Request) -> bytes:
     """The field `image` of a form, or the body itself where its type is a picture's."""
     if request.headers.get("content-type", "").startswith("image/"):
@@ -59,7 +65,9 @@ async def _picture(request: Request) -> bytes:
 
 if __name__ == "__main__":
     options = read_options()
+    several = options.workers > 1
     uvicorn.run(
-        build(options), host="127.0.0.1", port=options.port,
+        "loadtests.peers.fastapi_server:worker" if several else build(options, os.cpu_count() or 1),
+        factory=several, workers=options.workers, host="127.0.0.1", port=options.port,
         loop="uvloop", http="httptools", access_log=False, log_level="warning",
     )  # fmt: skip

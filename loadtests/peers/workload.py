@@ -31,11 +31,13 @@ class Options:
         port: To listen on.
         model: A classifier of the zoo.
         price_model: A regressor of the zoo.
+        workers: Number of worker processes, where the peer can have several.
     """
 
     port: int
     model: str
     price_model: str
+    workers: int
 
 
 def read_options() -> Options:
@@ -44,6 +46,7 @@ def read_options() -> Options:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", default="digits-cnn")
     parser.add_argument("--price-model", default="cars-transfer")
+    parser.add_argument("--workers", type=int, default=1)
     return Options(**vars(parser.parse_args()))
 
 

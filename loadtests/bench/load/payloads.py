@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from loadtests.pictures import Upload
 
@@ -12,10 +13,16 @@ BOUNDARY = "----glimpse-bench-boundary"
 
 @dataclass(frozen=True)
 class Body:
-    """The body of a request and its Content-Type."""
+    """The body of a request, its Content-Type and the headers it needs beside."""
 
     content: bytes
     content_type: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers that a client has to set."""
+        return {"Content-Type": self.content_type, **self.others}
 
 
 Encoder = Callable[[Upload], Body]
@@ -47,9 +54,23 @@ def tensor(upload: Upload) -> Body:
     return Body(json.dumps(content).encode(), "application/json")
 
 
-def _form(field: str, uploads: Sequence[Upload]) -> Body:
+def raw_tensor(upload: Upload) -> Body:
+    """The file itself as the only tensor of a V2 inference, Triton's raw binary request."""
+    return Body(upload.content, "application/octet-stream", {"Inference-Header-Content-Length": "0"})
+
+
+def write(bodies: Sequence[Body], scratch: Path) -> list[Path]:
+    """Write each body to a file, for programs that send them."""
+    files = []
+    for index, body in enumerate(bodies):
+        files.append(scratch / f"body-{index}")
+        files[-1].write_bytes(body.content)
+    return files
+
+
+def _form(name: str, uploads: Sequence[Upload]) -> Body:
     parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{upload.name}"\r\n'
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{upload.name}"\r\n'
         f"Content-Type: {upload.content_type}\r\n\r\n".encode()
         + upload.content
         + b"\r\n"

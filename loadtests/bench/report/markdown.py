@@ -1,18 +1,21 @@
-"""The section of docs/benchmarks.md that the benchmark writes."""
+"""The part of docs/benchmarks.md that the benchmark writes: a section for each kind of machine."""
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from loadtests.bench import cores
 from loadtests.bench.contenders import CONTENDERS, versions
-from loadtests.bench.report.goals import OURS, Verdict
-from loadtests.bench.report.results import Results, Scenario
-from loadtests.bench.rounds import WARM_UP_S, Plan
-from loadtests.bench.scenarios import CONNECTIONS
-from loadtests.markdown_table import markdown_table
+from loadtests.bench.load.closed_loop import RESPONSE_TIMEOUT_S
+from loadtests.bench.report import tables
+from loadtests.bench.report.goals import Verdict
+from loadtests.bench.report.results import Results
+from loadtests.bench.rounds import Plan
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 HEADING = "## Side by side"
-VERDICTS = {True: "met", False: "not met", None: "not measured"}
+WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -23,156 +26,111 @@ class Run:
         command: As it was typed.
         machine: Facts about the machine by name.
         plan: What was measured.
+        absences: Why servers could not run here, by name.
     """
 
     command: str
     machine: Mapping[str, str]
     plan: Plan
+    absences: Mapping[str, str] = field(default_factory=dict)
 
 
-def rewrite(text: str, section: str) -> str:
-    """Replace the section between the markers; without any, append it.
+def rewrite(text: str, kind: str, section: str) -> str:
+    """Replace the section of one kind of machine between the markers; the others stay.
+
+    Without such a section it comes last; without markers, at the end of the text.
 
     Raises:
         ValueError: There is a first marker without a second.
     """
+    heading, section = f"### {kind}", section.strip()
     before, begin, rest = text.partition(BEGIN)
     if not begin:
-        return f"{text.rstrip()}\n\n{HEADING}\n\n{BEGIN}\n{section.strip()}\n{END}\n"
-    _, end, after = rest.partition(END)
+        return f"{text.rstrip()}\n\n{HEADING}\n\n{BEGIN}\n{heading}\n\n{section}\n{END}\n"
+    written, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"there is a {BEGIN} without its {END}")
-    return f"{before}{BEGIN}\n{section.strip()}\n{END}{after}"
+    sections = [part.strip() for part in re.split(r"^(?=### )", written, flags=re.MULTILINE) if part.strip()]
+    kinds = [part.partition("\n")[0] for part in sections]
+    place = kinds.index(heading) if heading in kinds else len(sections)
+    sections[place : place + 1] = [f"{heading}\n\n{section}"]
+    return f"{before}{BEGIN}\n" + "\n\n".join(sections) + f"\n{END}{after}"
+
+
+def kind(results: Results, model: str) -> str:
+    """The kind of machine that the bare loop found, and the heading of its section."""
+    bare = results.bare(model)
+    return cores.kind(bare.connections if bare else 1, results.gain(model, "cpu_ms"))
+
+
+def chart_name(kind: str) -> str:
+    """The file of the chart beside the document."""
+    return f"bench-{kind.replace(' ', '-')}.png"
 
 
 def section(results: Results, verdicts: Sequence[Verdict], run: Run) -> str:
-    """The whole section, without its markers."""
+    """The whole section of this machine, without its heading."""
+    first = run.plan.models[0]
     parts = [
-        _conditions(run),
-        _goals(verdicts),
-        "![Requests per second of each server](bench.png)",
+        _conditions(results, run),
+        tables.goals(verdicts),
+        f"![Requests per second of each server]({chart_name(kind(results, first))})",
     ]
     for model in run.plan.models:
-        parts += [_digits(results, "digits", model, "multipart"), _digits(results, "raw", model, "raw body")]
-    parts += [_prices(results), _overload(results), _processes(results), _versions()]
+        for row, body in (("raw", "raw body"), ("form", "form")):
+            parts.append(tables.closed_loops(results, row, f"One 280 x 280 PNG, {body}, {model}", model))
+    parts += [tables.prices(results), tables.batches(results, first), _overload(results, run)]
+    parts += [tables.processes(results), _versions(run)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _conditions(run: Run) -> str:
+def _conditions(results: Results, run: Run) -> str:
     machine = "; ".join(f"{name} {value}" for name, value in run.machine.items())
+    model = run.plan.models[0]
+    plan = run.plan
+    return "\n".join(
+        textwrap.fill(" ".join(paragraph.split()), WIDTH, break_on_hyphens=False)
+        for paragraph in (
+            f"`{run.command}`: {plan.rounds} rounds, servers in turn, {plan.seconds} s for each load after"
+            f" {plan.warm_up_seconds} s that do not count. {machine}.",
+            _gains(results, model),
+            """Figures are medians over the rounds, ratios medians of the ratios within a round. Every server
+            opens the same .onnx with the same view and one thread per session; its other settings and why
+            stand at the head of its file in loadtests/peers/. CPU ms is user and system time of all processes
+            of a server for each answered picture, "of bare" the share of the bare loop's pictures/s on as
+            many processes as there are cores (on one, at one connection).""",
+            f"""wrk runs on the cores of the server, where the bare loop has them for itself, and adds to p99
+            what a slow answer kept from being sent; requests fail after {RESPONSE_TIMEOUT_S} s.""",
+        )
+    )
+
+
+def _gains(results: Results, model: str) -> str:
+    bare = results.bare(model)
+    count = bare.connections if bare else 1
+    by_rate, by_cpu = (results.gain(model, value) for value in ("requests_per_s", "cpu_ms"))
     return (
-        f"`{run.command}`: {run.plan.rounds} rounds, servers in turn, {run.plan.seconds} s for each load"
-        f" after {WARM_UP_S} s that do not count, {run.plan.overload_seconds} s of open loop.\n"
-        f"{machine}. The generators (wrk, h2load) run on the same cores.\n"
-        "Figures are medians over the rounds, ratios medians of the ratios within a round. Every server\n"
-        "opens the same .onnx with the same view, in one worker, access log off; its other settings and why\n"
-        "stand at the head of its file in loadtests/peers/. wrk adds to p99 what a slow answer kept from\n"
-        "being sent."
+        f"A bare loop of decode, view and session on {count} processes does {by_rate:.2f} times what it does"
+        f" on one; by the CPU time of a picture, which other work disturbs less, {by_cpu:.2f} times:"
+        f" {kind(results, model)}."
     )
 
 
-def _goals(verdicts: Sequence[Verdict]) -> str:
-    lines, previous = [], ""
-    for verdict in verdicts:
-        work = "" if verdict.work == previous else verdict.work
-        lines.append((work, verdict.goal, verdict.figure, VERDICTS[verdict.met]))
-        previous = verdict.work
-    return markdown_table(("work", "goal", "figure", ""), lines)
+def _overload(results: Results, run: Run) -> str:
+    written = tables.open_loops(results, run.plan.models[0])
+    pins = "Server and generator have a core each" if cores.COUNT > 1 else "There is one core for all"
+    note = f"""Open loops: {run.plan.open_seconds} s at each rate, evenly spaced, every latency from the
+        moment that the request was due. {pins}; the rates are multiples of the closed loop's just before, at
+        64 connections. "of best" is the share of the best rate of the run, late the 99th percentile of how
+        late the generator was itself."""
+    return f"{textwrap.fill(' '.join(note.split()), WIDTH)}\n\n{written}" if written else ""
 
 
-def _digits(results: Results, row: str, model: str, body: str) -> str:
-    cases = [Scenario(row, model, connections) for connections in CONNECTIONS]
-    lines = []
-    for name in _measured_servers(results, cases):
-        cells = [CONTENDERS[name].title]
-        for case in cases:
-            cells += [
-                _number(results.median(name, case, "requests_per_s"), ",.0f"),
-                _number(results.median(name, case, "p50_ms"), ".1f"),
-                _number(results.median(name, case, "p99_ms"), ".1f"),
-            ]
-        for case in cases[1:]:
-            rate = "requests_per_s"
-            cells.append(_number(results.ratio((OURS, case, rate), (name, case, rate)), ".2f"))
-        failures = [results.total(name, case, "failures") or 0 for case in cases]
-        lines.append((*cells, f"{sum(failures):.0f}"))
-    if not lines:
-        return ""
-    heads = [
-        f"{connections}: {column}"
-        for connections in CONNECTIONS
-        for column in ("requests/s", "p50 ms", "p99 ms")
-    ]
-    ratios = [f"Glimpse over it, {connections}" for connections in CONNECTIONS[1:]]
-    title = f"One 280 x 280 PNG digit per request, {body}, {model}; at 1, 16 and 64 connections:"
-    return f"{title}\n\n" + markdown_table(("server", *heads, *ratios, "failures"), lines)
-
-
-def _prices(results: Results) -> str:
-    cases = results.cases("price")
-    lines = [
-        (CONTENDERS[name].title, str(case.connections), *(
-            _number(results.median(name, case, value), form)
-            for value, form in (("requests_per_s", ".1f"), ("p50_ms", ",.0f"), ("p99_ms", ",.0f"))
-        ), _number(results.total(name, case, "failures"), ".0f"))
-        for case in cases for name in _measured_servers(results, [case])
-    ]  # fmt: skip
-    heads = ("server", "connections", "requests/s", "p50 ms", "p99 ms", "failures")
-    return "One 12-megapixel JPEG to a price:\n\n" + markdown_table(heads, lines) if lines else ""
-
-
-def _overload(results: Results) -> str:
-    forms = {
-        "capacity": ",.0f", "sent_per_s": ",.0f", "goodput": ",.0f", "p99_ms": ",.0f", "refused": ",.0f",
-        "refused_p50_ms": ".1f", "others": ",.0f",
-    }  # fmt: skip
-    lines = []
-    for case in results.cases("overload"):
-        for name in _measured_servers(results, [case]):
-            cells = {value: _number(results.median(name, case, value), form) for value, form in forms.items()}
-            if cells["refused"] == "0":
-                cells["refused_p50_ms"] = ""
-            lines.append((CONTENDERS[name].title, *cells.values()))
-    heads = (
-        "server", "capacity/s", "sent/s", "200s/s", "p99 ms of 200s", "503s", "p50 ms of 503s", "others"
-    )  # fmt: skip
-    note = "Where less was sent, no connection was free: the server owed an answer on every one."
-    return f"Open loop at twice the capacity. {note}\n\n" + markdown_table(heads, lines) if lines else ""
-
-
-def _processes(results: Results) -> str:
-    lines = [
-        (CONTENDERS[name].title, *(
-            _number(results.median(name, Scenario(row), value), form)
-            for row, value, form in (
-                ("start", "ready_s", ".2f"), ("start", "largest_mb", ".0f"), ("memory", "largest_mb", ".0f"),
-                ("memory", "together_mb", ".0f"),
-            )
-        ))
-        for name in _measured_servers(results, [Scenario("start")])
-    ]  # fmt: skip
-    heads = (
-        "server", "ready, s", "largest process when ready, MB (RSS)", "after all load, MB (RSS)",
-        "all processes after all load, MB (PSS)",
-    )  # fmt: skip
-    note = "Glimpse opens the whole zoo, the others one digit model (FastAPI a price model too, once asked)."
-    return f"Start and memory. {note}\n\n" + markdown_table(heads, lines) if lines else ""
-
-
-def _versions() -> str:
+def _versions(run: Run) -> str:
     listed = "; ".join(
-        f"{contender.title}: "
-        + ", ".join(f"{name} {version}" for name, version in versions(contender).items())
-        for contender in CONTENDERS.values()
+        f"{CONTENDERS[name].title}: "
+        + ", ".join(f"{package} {version}" for package, version in versions(CONTENDERS[name]).items())
+        for name in run.plan.servers
     )
-    return f"Versions: {listed}."
-
-
-def _measured_servers(results: Results, cases: Sequence[Scenario]) -> list[str]:
-    """Servers that any of the scenarios was measured with, in order."""
-    measured = {name for case in cases for name in results.servers(case)}
-    return [name for name in CONTENDERS if name in measured]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    absent = "".join(f" Not measured: {reason}" for reason in run.absences.values())
+    return textwrap.fill(f"Versions: {listed}.{absent}", WIDTH, break_on_hyphens=False)

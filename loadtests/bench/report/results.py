@@ -4,20 +4,24 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtests.bench.contenders import BARE
+
 
 @dataclass(frozen=True)
 class Scenario:
     """What is measured.
 
     Attributes:
-        row: A row of scenarios.ROWS, or start.
+        row: A row of scenarios.ROWS, start or bare.
         model: The classifier; of the row prices the name of the photo.
-        connections: 0 where the number of connections does not matter.
+        connections: 0 where their number does not matter; of the row bare the number of processes.
+        overload: Of an open loop its rate, as a multiple of the closed loop's; 0 otherwise.
     """
 
     row: str
     model: str = ""
     connections: int = 0
+    overload: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,3 +81,36 @@ class Results:
     def servers(self, case: Scenario) -> list[str]:
         """The servers that a scenario was measured with."""
         return list(dict.fromkeys(sample.server for sample in self.samples if sample.case == case))
+
+    def bare(self, model: str) -> Scenario | None:
+        """The bare loop of this model on all cores."""
+        cases = [case for case in self.cases("bare") if case.model == model]
+        return max(cases, key=lambda case: case.connections, default=None)
+
+    def gain(self, model: str, value: str) -> float:
+        """How many times the work of one core all do; 1 where it was not measured.
+
+        Args:
+            model: The model of the bare loop.
+            value: requests_per_s, or cpu_ms for what they would do with nothing beside them.
+        """
+        bare, one = self.bare(model), Scenario("bare", model, 1)
+        if bare is None:
+            return 1.0
+        if value == "cpu_ms":
+            return bare.connections * (self.ratio((BARE, one, value), (BARE, bare, value)) or 0.0)
+        return self.ratio((BARE, bare, value), (BARE, one, value)) or 1.0
+
+    def goodput_share(self, server: str, model: str, overload: float) -> float | None:
+        """200s per second of an open loop over those at the best rate of the same round."""
+        rates = {
+            case.overload: self.by_round(server, case, "requests_per_s")
+            for case in self.cases("overload")
+            if case.model == model and case.overload
+        }
+        shares = [
+            rate / max(other[number] for other in rates.values() if number in other)
+            for number, rate in rates.get(overload, {}).items()
+            if rate
+        ]
+        return statistics.median(shares) if shares else None

@@ -1,4 +1,4 @@
-"""Request bodies of the benchmark, and the output of its load generators."""
+"""Request bodies of the benchmark, and the output of wrk."""
 
 import email
 import email.policy
@@ -6,9 +6,8 @@ import email.policy
 import pytest
 
 from loadtests.bench.load import payloads
-from loadtests.bench.load.generators import parse_h2load, parse_wrk
+from loadtests.bench.load.closed_loop import parse_wrk
 from loadtests.pictures import Upload
-from loadtests.subprocesses import CommandError
 
 pytestmark = pytest.mark.bench
 
@@ -27,29 +26,10 @@ Transfer/sec:    256.00KB
 def test_wrk_throughput_counts_only_2xx():
     result = parse_wrk(WRK)
 
+    assert result.answers == 1900
     assert result.requests_per_s == pytest.approx(475)
     assert (result.p50_ms, result.p99_ms) == (29.5, 61.25)
     assert result.failures == 103
-
-
-def test_h2load_first_period_is_not_measured():
-    # Microseconds: sent at, status, took. The first period is for opening connections.
-    sent = [(0, 200, 5_000), (1_500_000, 503, 400_000)]
-    sent += [(2_000_000 + 10_000 * index, 200, 40_000) for index in range(90)]
-    sent += [(2_000_000 + 10_000 * index, 503, 2_000) for index in range(10)]
-    sent += [(2_500_000, 504, 10_000), (2_600_000, -1, 10_000), (2_990_000, 200, 500_000)]
-    result = parse_h2load("".join(f"{start}\t{status}\t{took}\n" for start, status, took in sent), seconds=1)
-
-    assert result.sent_per_s == 103
-    assert result.goodput == 90  # the last 200 came too late
-    assert result.p99_ms == pytest.approx(40)
-    assert (result.refused, result.refused_p50_ms) == (10, 2)
-    assert result.others == 2
-
-
-def test_h2load_without_responses_is_an_error():
-    with pytest.raises(CommandError, match="no response"):
-        parse_h2load("", seconds=1)
 
 
 def test_a_mail_parser_reads_the_forms():
@@ -65,3 +45,10 @@ def test_a_mail_parser_reads_the_forms():
     assert [part.get_content_type() for part in parts] == ["image/png", "image/jpeg"]
     assert [part.get_filename() for part in parts] == ["a.png", "b.jpg"]
     assert pictures[0].content in body.content
+
+
+def test_headers_of_a_body_hold_its_type():
+    upload = Upload("a.png", b"\x89PNG", "image/png")
+
+    assert payloads.raw_body(upload).headers == {"Content-Type": "image/png"}
+    assert payloads.raw_tensor(upload).headers["Inference-Header-Content-Length"] == "0"
