@@ -5,11 +5,8 @@ import time
 
 import pytest
 
-from service.inference.queues.decode_pool import MAX_CHUNK_BYTES, DecodePool
+from service.inference.queues.decode_pool import DecodePool
 from tests.support.waiting import WITHIN_S, reached
-
-WHOLE_CHUNK = bytes(MAX_CHUNK_BYTES)
-"""An item that no other shares a chunk with."""
 
 
 def soon() -> float:
@@ -45,7 +42,7 @@ def test_a_flood_of_one_model_does_not_starve_another(clock):
             pool.lane(worker(clock, 0.01, done, "slow")),
             pool.lane(worker(clock, 0.001, done, "quick")),
         )
-        photos = [asyncio.create_task(slow.run(WHOLE_CHUNK, soon())) for _ in range(50)]
+        photos = [slow.run(b"x", soon()) for _ in range(50)]
         await reached(lambda: len(done) >= 5)
         before = done.count("slow")
         await asyncio.gather(*(quick.run(b"x", soon()) for _ in range(5)))
@@ -68,8 +65,8 @@ def test_busy_lanes_get_equal_time_not_equal_numbers(clock):
         )
         tasks = []
         for _ in range(60):
-            tasks.append(asyncio.create_task(slow.run(WHOLE_CHUNK, soon())))
-            tasks.append(asyncio.create_task(quick.run(WHOLE_CHUNK, soon())))
+            tasks.append(slow.run(b"x", soon()))
+            tasks.append(quick.run(b"x", soon()))
         await asyncio.gather(*tasks)
 
     asyncio.run(scenario())
@@ -86,9 +83,9 @@ def test_an_idle_lane_saves_no_credit(clock):
         for _ in range(40):
             await old.run(b"x", soon())
         done.clear()
-        tasks = [asyncio.create_task(old.run(WHOLE_CHUNK, soon())) for _ in range(20)]
+        tasks = [old.run(b"x", soon()) for _ in range(20)]
         await asyncio.sleep(0)  # they are there first
-        tasks += [asyncio.create_task(new.run(WHOLE_CHUNK, soon())) for _ in range(20)]
+        tasks += [new.run(b"x", soon()) for _ in range(20)]
         await asyncio.gather(*tasks)
 
     asyncio.run(scenario())

@@ -28,7 +28,7 @@ def zoo(tmp_path):
 
 
 def session_of(engine):
-    return weakref.ref(engine._model.session)
+    return weakref.ref(engine._pipeline._model.session)
 
 
 def threads():
@@ -53,7 +53,7 @@ def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo):
             await old.answer(PNG)  # while it is pinned
         await asyncio.wait_for(closing, WITHIN_S)
         await reached(lambda: session() is None and not threads())
-        assert len(catalog._pool._lanes) == 1
+        assert len(catalog._workplaces.decode_pool.lanes._lanes) == 1
         await new.answer(PNG)
 
         assert catalog.remove("digits-linear") is new
@@ -65,7 +65,7 @@ def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo):
         await new.close()
         assert all(task.done() for task in begun)
         await asyncio.gather(*begun)
-        assert catalog._pool._lanes == []
+        assert catalog._workplaces.decode_pool.lanes._lanes == []
 
     asyncio.run(scenario())
 

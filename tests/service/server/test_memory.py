@@ -19,17 +19,19 @@ AFTER_A_FLOOD = (
     RESIDENT
     + """
 import asyncio
-from service.http.connections import Connections
+from service.application import Application
 from service.server import lifespan
+from service.settings import Settings
 
 lifespan.TRIM_INTERVAL_S = 0.2
+APPLICATION = Application.open(Settings(drain_seconds=0, device="cpu"))
 
 async def main():
     flood = [bytearray(50_000) for _ in range(2_000)]
     last = flood[-1]  # what is freed below it stays with glibc
     full = resident()
     del flood
-    async with lifespan.lifespan(Connections(), 0):
+    async with lifespan.lifespan(APPLICATION):
         for _ in range(600):
             await asyncio.sleep(0.1)
             if full - resident() > 80:
@@ -62,15 +64,14 @@ import re, resource
 from pathlib import Path
 import numpy as np
 from models.model import ZOO, read_model_file
-from service.inference.engine import Engine
-from service.inference.queues.decode_pool import DecodePool
+from service.inference.engine import Engine, Workplaces
 from service.inference.device import choose_device
 from service.inference.session import open_model_on
 from service.settings import Settings
 
 device = choose_device("cpu")
 model = open_model_on(read_model_file(ZOO / "cars-transfer.onnx"), device, Settings())
-engine = Engine(model.card, model, DecodePool(1), Settings(), device)
+engine = Engine(model.card, model, Workplaces(1), Settings(), device)
 batch = [np.zeros(model.card.view.shape, np.uint8)] * 64
 used = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.RLIM_INFINITY))

@@ -11,6 +11,7 @@ from loadtests.server import REPO, SERVING, started
 SCRIPT = """
 import os, runpy, time
 from pathlib import Path
+import service.inference.pipeline
 from models.model import Model
 
 folder, run = Path(os.environ["HANG_FOLDER"]), Model.__call__
@@ -25,6 +26,8 @@ def hanging(self, pixels):
         time.sleep(0.02)
     return run(self, pixels)
 
+# None is fast: a model that can hang runs in a thread.
+service.inference.pipeline.MAX_FAST_S = 0
 Model.__call__ = hanging
 runpy.run_module("service", run_name="__main__", alter_sys=True)
 """

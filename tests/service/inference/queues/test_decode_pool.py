@@ -1,4 +1,4 @@
-"""The decode pool: large and small items, late ones and bad ones."""
+"""The decode pool: several items at once, late ones and bad ones."""
 
 import asyncio
 import threading
@@ -10,13 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.inference.queues.decode_pool import MAX_CHUNK_BYTES, MAX_CHUNK_ITEMS, SMALL_ITEM_BYTES, DecodePool
+from service.inference.queues.decode_pool import DecodePool
 from service.inference.queues.queued import QueueTimeout
 from tests.support.waiting import WITHIN_S
-
-LARGE = bytes(SMALL_ITEM_BYTES + 1)
-WHOLE_CHUNK = bytes(MAX_CHUNK_BYTES)
-"""An item that no other shares a chunk with."""
 
 
 def soon() -> float:
@@ -68,7 +64,7 @@ def test_an_error_holds_nothing_of_its_item():
     assert pictures == [None, None]
 
 
-def test_large_items_of_a_burst_are_shared_by_all_threads():
+def test_a_burst_is_shared_by_all_threads():
     threads: set[int] = set()
     meet = threading.Barrier(2)
 
@@ -79,42 +75,10 @@ def test_large_items_of_a_burst_are_shared_by_all_threads():
 
     async def scenario():
         lane = DecodePool(2).lane(work)
-        await asyncio.gather(*(lane.run(LARGE, soon()) for _ in range(4)))
+        await asyncio.gather(*(lane.run(b"x", soon()) for _ in range(4)))
 
     asyncio.run(scenario())
     assert len(threads) == 2
-
-
-def test_small_items_leave_one_thread_to_large_ones():
-    """Two small chunks never run at once on two threads; a large item runs beside one."""
-    running: list[str] = []
-    seen: set[tuple[str, ...]] = set()
-    met: set[str] = set()
-    lock, meet = threading.Lock(), threading.Barrier(2)
-
-    def work(item: bytes) -> None:
-        kind = "large" if len(item) > SMALL_ITEM_BYTES else "small"
-        with lock:
-            running.append(kind)
-            seen.add(tuple(sorted(running)))
-            is_first = kind not in met
-            met.add(kind)
-        if is_first:
-            meet.wait(WITHIN_S)  # each for the first of the other kind
-        time.sleep(0.001)
-        with lock:
-            running.remove(kind)
-
-    async def scenario():
-        pool = DecodePool(2)
-        digits, photos = pool.lane(work), pool.lane(work)
-        await asyncio.gather(
-            *(digits.run(b"x", soon()) for _ in range(40)), *(photos.run(LARGE, soon()) for _ in range(10))
-        )
-
-    asyncio.run(scenario())
-    assert ("small", "small") not in seen
-    assert ("large", "small") in seen
 
 
 def test_cancelled_and_late_items_cost_nothing():
@@ -127,10 +91,10 @@ def test_cancelled_and_late_items_cost_nothing():
 
     async def scenario():
         lane = DecodePool(1).lane(work)
-        first = asyncio.create_task(lane.run(WHOLE_CHUNK, soon()))
+        first = lane.run(b"first", soon())
         await asyncio.sleep(0)  # it is submitted before the others
-        gone = asyncio.create_task(lane.run(b"gone", soon()))
-        late = asyncio.create_task(lane.run(b"late", time.perf_counter()))
+        gone = lane.run(b"gone", soon())
+        late = lane.run(b"late", time.perf_counter())
         await asyncio.sleep(0)  # both are submitted
         gone.cancel()
         go.set()
@@ -139,12 +103,12 @@ def test_cancelled_and_late_items_cost_nothing():
             await late
 
     asyncio.run(scenario())
-    assert done == [WHOLE_CHUNK]
+    assert done == [b"first"]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2 * MAX_CHUNK_BYTES)), max_size=60),
+    items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2**17)), max_size=60),
     threads=st.integers(1, 3),
 )
 def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
@@ -169,7 +133,7 @@ def test_every_item_is_done_once_in_the_order_of_its_lane(items, threads):
         )
         for body, one in zip(bodies, served, strict=True):
             assert one.result == len(body)
-            assert 1 <= one.group_size <= MAX_CHUNK_ITEMS
+            assert one.group_size == 1
 
     asyncio.run(scenario())
     assert sorted(done) == sorted((lane, place) for place, (lane, _) in enumerate(items))
