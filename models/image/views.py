@@ -1,9 +1,9 @@
 """Views: the preprocessing transforms from a picture to a network's pixels.
 
-A picture is uint8, RGB (height, width, 3) or grey (height, width), which gives the same pixels as in RGB; pixels
-are uint8 (H, W, C). A view is a value with parameters that travels in the card, so training and serving run the
-same code (docs/decisions/0002). It never raises on a picture that opened; the model's familiarity says what the
-result is worth.
+A picture is uint8, RGB (height, width, 3) or grey (height, width), which gives the same pixels as in RGB.
+Pixels are uint8 (H, W, C). A view is a value with parameters that travels in the card, so training and
+serving run the same code (docs/decisions/0002). It never raises on a picture that opened; the model's
+familiarity says what the result is worth.
 """
 
 from typing import Annotated, Literal, Protocol

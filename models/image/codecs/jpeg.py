@@ -64,7 +64,7 @@ class BaselineJpeg:
     is_plain: bool
 
     def decoded(self, scale: int) -> Picture | None:
-        """The picture as stored, its sides divided by one of SCALES and rounded up; None where it is broken."""
+        """The picture as stored, sides divided by one of SCALES and rounded up; None where broken."""
         pixels = opencv.decode(self.data, self.kept, COLOUR_FLAGS[self.channels] | SCALE_FLAGS[scale])
         size = -(-self.height // scale), -(-self.width // scale)
         return pixels if pixels is not None and pixels.shape[:2] == size else None
