@@ -161,12 +161,12 @@ def _codec(
     data: bytes, max_pixels: int, formats: tuple[Format, ...]
 ) -> png.PlainPng | jpeg.BaselineJpeg | None:
     """What decodes the file faster than Pillow; None for most kinds of files and what is to be refused."""
-    pixels = pixel_count(data)
-    if pixels is None or pixels > max_pixels:
-        return None
-    if "PNG" in formats and (plain_png := png.plain(data)) is not None:
-        return plain_png
-    return jpeg.baseline(data) if "JPEG" in formats else None
+    codec: png.PlainPng | jpeg.BaselineJpeg | None = None
+    if "PNG" in formats:
+        codec = png.plain(data)
+    if codec is None and "JPEG" in formats:
+        codec = jpeg.baseline(data)
+    return codec if codec is not None and codec.width * codec.height <= max_pixels else None
 
 
 def _decoded(codec: png.PlainPng | jpeg.BaselineJpeg, shorter_side: int) -> Picture | None:

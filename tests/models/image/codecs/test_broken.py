@@ -100,6 +100,18 @@ def test_png_with_right_checksums(data, rows, deflated, length, chunk, size, at,
     assert_as_pillow(files.joined(whole), side)
 
 
+@pytest.mark.parametrize("more", range(-3, 4))
+def test_end_of_a_long_scan(more, monkeypatch):
+    """A marker across two of the blocks in which it is looked for."""
+    data = pictures.encoded(SCENE, "JPEG")
+    codec = jpeg.baseline(data)
+    scan_start = data.index(b"\xff\xda") + 14
+    monkeypatch.setattr(jpeg, "BLOCK_BYTES", len(data) - scan_start + more)
+
+    assert codec == jpeg.baseline(data) is not None
+    assert jpeg.baseline(data[:-1]) is jpeg.baseline(data[:-2] + b"\xff\xc4") is None
+
+
 def test_truncated_by_every_byte():
     for name in ("grey-png", "L-restarts"):
         data = files.plain(pictures.landscape(24, 16))[name]
