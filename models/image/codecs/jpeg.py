@@ -3,6 +3,7 @@
 Markers: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,13 +20,13 @@ START = b"\xff\xd8\xff"
 MAX_SEGMENTS = 128
 """Before the pixels. Cameras write ten to a few dozen; more are left to Pillow, whose reads are bounded."""
 
-MAX_SEGMENTS_TO_COUNT = 16
+MAX_SEGMENTS_TO_COUNT = 12
 """So that a count takes less than 10 us."""
 
-APP0, APP14, BASELINE_FRAME, COMMENT, END, QUANTIZATION, SCAN = 0xE0, 0xEE, 0xC0, 0xFE, 0xD9, 0xDB, 0xDA
+APP0, APP14, BASELINE_FRAME, COMMENT, END, QUANTISATION, SCAN = 0xE0, 0xEE, 0xC0, 0xFE, 0xD9, 0xDB, 0xDA
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-TABLES = frozenset({0xC4, QUANTIZATION, 0xDD, APP0})
-"""What decoding depends on: Huffman and quantization tables, restart interval, JFIF."""
+TABLES = frozenset({0xC4, QUANTISATION, 0xDD, APP0})
+"""What decoding depends on: Huffman and quantisation tables, restart interval, JFIF."""
 
 METADATA = frozenset(range(APP0 + 1, 0xF0)) - {APP14} | {COMMENT}
 """What OpenCV would parse and nobody needs. Adobe's APP14 is another thing: it changes the colours."""
@@ -41,6 +42,9 @@ SCALE_FLAGS = {
 }
 COLOUR_FLAGS = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 """OpenCV's flags by the number of channels; a scale's flag is grey unless a colour's is added."""
+
+
+_SEGMENT = struct.Struct(">BBH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +111,16 @@ def pixel_count(data: bytes) -> int | None:
 
 def segments(data: bytes, most: int) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each segment up to the scan's header, while they follow one another."""
-    position = 2
+    position, size = 2, len(data)
     for _ in range(most):
-        head = data[position : position + 4]
-        if len(head) < 4 or head[0] != 0xFF or head[1] < 0xC0 or 0xD0 <= head[1] <= END:
+        if position + 4 > size:
             return
-        end = position + 2 + (head[2] << 8 | head[3])
-        if end < position + 4 or end > len(data):
+        fill, marker, length = _SEGMENT.unpack_from(data, position)
+        end = position + 2 + length
+        if fill != 0xFF or marker < 0xC0 or 0xD0 <= marker <= END or length < 2 or end > size:
             return
-        yield head[1], position, end
-        if head[1] == SCAN:
+        yield marker, position, end
+        if marker == SCAN:
             return
         position = end
 
@@ -130,7 +134,7 @@ def _is_plain(marker: int, data: bytes, start: int, end: int) -> bool:
     """Whether a segment is one that Pillow cannot stumble over."""
     if marker == APP0:  # JFIF with all its fields
         return end - start >= 18
-    if marker == QUANTIZATION:  # whole tables of bytes
+    if marker == QUANTISATION:  # whole tables of bytes
         return (end - start - 4) % 65 == 0 and all(first < 16 for first in data[start + 4 : end : 65])
     if marker == BASELINE_FRAME:
         return data[start + 4] == 8 and end - start == 10 + 3 * data[start + 9]

@@ -97,7 +97,7 @@ def plain(image: Image.Image) -> dict[str, bytes]:
         for name, options in {
             "jpeg": {}, "coarse": {"quality": 5}, "fine": {"quality": 98, "subsampling": 0},
             "halved": {"subsampling": 1}, "restarts": {"restart_marker_blocks": 1},
-            "tables": {"optimize": True},
+            "long-tables": {"qtables": "web_high"},
         }.items()
     }  # fmt: skip
     return jpegs | {

@@ -66,7 +66,7 @@ def test_grey_stays_grey(kind):
 
 
 def test_without_glibc_pillow_decodes_all(monkeypatch):
-    monkeypatch.setattr("models.image.codecs.opencv._silent_stderr", lambda: None)
+    monkeypatch.setattr("os.confstr_names", {})
     for data in PLAIN.values():
         assert_same(data, SIDE)
 
