@@ -1,4 +1,4 @@
-"""Any of Pillow's modes to RGB: grey, palettes, deep grey, transparency."""
+"""Any of Pillow's modes to RGB or grey: palettes, deep grey, transparency."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-RGB = npt.NDArray[np.uint8]
-"""uint8 (height, width, 3)."""
+Picture = npt.NDArray[np.uint8]
+"""uint8 (height, width, 3), RGB; or (height, width), grey."""
+
+GREY_MODES = ("1", "L")
 
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
 """Grey of more than 8 bits."""
@@ -26,35 +28,45 @@ def averageable(image: Image.Image) -> Image.Image:
     return image
 
 
-def to_rgb(image: Image.Image) -> RGB:
-    """The image's pixels as RGB, transparent parts on contrasting paper."""
-    if image.mode == "RGB":
-        return np.asarray(image)
-    if image.mode == "L" and not image.has_transparency_data:
-        # Same pixels as Pillow's convert, which costs a third of what decoding a drawing does.
-        return cv2.cvtColor(np.asarray(image), cv2.COLOR_GRAY2RGB)
+def to_picture(image: Image.Image) -> Picture:
+    """The image's pixels, transparent parts on contrasting paper."""
     if image.mode in DEEP_MODES:
         return _stretch(np.asarray(image, dtype=np.float32))
-    if image.has_transparency_data:
-        return _on_paper(np.asarray(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))
+    if image.mode != "RGB" and image.has_transparency_data:
+        return on_paper(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2RGB)
+    mode = "L" if image.mode in GREY_MODES else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def _stretch(values: npt.NDArray[np.float32]) -> RGB:
+def in_colour(picture: Picture) -> Picture:
+    """Grey as RGB of three equal channels, RGB as it is."""
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB) if picture.ndim == 2 else picture
+
+
+def in_grey(picture: Picture) -> Picture:
+    """RGB as its luminance, grey as it is."""
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def _stretch(values: npt.NDArray[np.float32]) -> Picture:
     """Deep grey has no fixed white: its minimum becomes black, its maximum white."""
     values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
-    grey = ((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    return ((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
 
 
-def _on_paper(rgba: npt.NDArray[np.uint8]) -> RGB:
-    """Lay a transparent picture on white paper, or a light drawing on black."""
-    opacity = cv2.extractChannel(rgba, 3)
+def on_paper(pixels: npt.NDArray[np.uint8], to_rgb: int) -> Picture:
+    """Lay a transparent picture on white paper, or a light drawing on black.
+
+    Args:
+        pixels: uint8 (height, width, 4), the last channel opacity.
+        to_rgb: OpenCV's conversion of the pixels to RGB.
+    """
+    opacity = cv2.extractChannel(pixels, 3)
     if opacity.min() == 255:
-        return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+        return cv2.cvtColor(pixels, to_rgb)
     alpha = cv2.cvtColor(opacity, cv2.COLOR_GRAY2RGB)
-    on_black = cv2.multiply(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), alpha, scale=1 / 255)
+    on_black = cv2.multiply(cv2.cvtColor(pixels, to_rgb), alpha, scale=1 / 255)
     total_opacity = float(cv2.sumElems(opacity)[0])
     lightness = 255 * sum(cv2.sumElems(on_black)) / 3 / max(total_opacity, 1.0)
     if lightness > 160 and opacity.min() < 128:

@@ -44,7 +44,12 @@ class Page:
 
 
 def most_contrasting_channel(picture: Picture) -> Grey:
-    """The channel that varies most: a yellow pen is invisible in grey, plain in blue."""
+    """The channel that varies most: a yellow pen is invisible in grey, plain in blue.
+
+    A grey picture is its own; it may be read-only.
+    """
+    if picture.ndim == 2:
+        return picture
     step = max(min(picture.shape[:2]) // THUMBNAIL_SIDE, 1)
     sample = cv2.resize(picture, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_NEAREST)
     _, deviation = cv2.meanStdDev(sample)

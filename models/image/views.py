@@ -1,8 +1,9 @@
 """Views: the preprocessing transforms from a picture to a network's pixels.
 
-A picture is uint8 RGB (height, width, 3); pixels are uint8 (H, W, C). A view is a value with parameters that
-travels in the card, so training and serving run the same code (docs/decisions/0002). It never raises on a
-picture that opened; the model's familiarity says what the result is worth.
+A picture is uint8, RGB (height, width, 3) or grey (height, width), which gives the same pixels as in RGB.
+Pixels are uint8 (H, W, C). A view is a value with parameters that travels in the card, so training and
+serving run the same code (docs/decisions/0002). It never raises on a picture that opened; the model's
+familiarity says what the result is worth.
 """
 
 from typing import Annotated, Literal, Protocol
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import AliasChoices, ConfigDict, Discriminator, Field, Tag
 
-from models.image.decode import Picture
+from models.image.colour import Picture, in_colour, in_grey
 from models.image.ink import Digit, centre_of_mass, find_digit, normalise_stroke
 from models.value import Value
 
@@ -81,7 +82,7 @@ class PhotoView(_StoredView):
         image = Image.fromarray(picture).resize(
             (max(size[0], 1), max(size[1], 1)), Image.Resampling.BILINEAR, box=box
         )
-        return _centred(np.asarray(image), self.shape)
+        return _centred(in_colour(np.asarray(image)), self.shape)
 
 
 class SquashView(_StoredView):
@@ -108,7 +109,7 @@ class SquashView(_StoredView):
     def __call__(self, picture: Picture) -> Pixels:
         """The pixels of a picture."""
         size = (self.width, self.height)
-        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+        return in_colour(np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR)))
 
 
 class GreyView(_StoredView):
@@ -137,7 +138,7 @@ class GreyView(_StoredView):
         scale = self.size / max(height, width)
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        grey = in_grey(small)
         border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
         if np.median(border) > 127:
             grey = cv2.bitwise_not(grey)
@@ -171,7 +172,7 @@ class DigitView(_StoredView):
     def __call__(self, picture: Picture) -> Pixels:
         """The pixels of a picture."""
         if picture.shape[:2] == (self.size, self.size):
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            grey = in_grey(picture)
             for ink in (grey, cv2.bitwise_not(grey)):
                 if self._is_normal(ink):
                     return ink[:, :, None]

@@ -29,7 +29,7 @@ def test_formats(kind):
 def test_modes(mode):
     picture = open_picture(pictures.encoded(SCENE.convert(mode)), SIDE)
 
-    assert picture.shape == (80, 120, 3)
+    assert picture.shape == ((80, 120) if mode in ("1", "L") else (80, 120, 3))
     assert picture.dtype == np.uint8
 
 
@@ -39,7 +39,7 @@ def test_deep_grey_is_stretched(dtype):
 
     picture = open_picture(pictures.encoded(Image.fromarray(ramp), "TIFF"), SIDE)
 
-    assert picture.shape == (20, 30, 3)
+    assert picture.shape == (20, 30)
     assert (picture.min(), picture.max()) == (0, 255)
 
 
@@ -128,4 +128,4 @@ def test_damaged_files_open_or_are_refused(kind, changes, keep):
     for position, value in changes:
         data[int(position * len(data))] = value
     with contextlib.suppress(PictureError):
-        assert open_picture(bytes(data[: int(keep * len(data))]), SIDE).shape[2] == 3
+        assert open_picture(bytes(data[: int(keep * len(data))]), SIDE).shape[2:] in ((), (3,))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from loadtests.hostile import files
 from loadtests.server import REPO
+from models.image.colour import in_colour
 from models.image.decode import FORMATS, PictureError, open_picture
 from tests.support.images import kinds, pictures
 
@@ -98,7 +99,7 @@ def test_truncated_at_every_percent(kind):
 
 @pytest.mark.parametrize(("mode", "kind"), kinds.MODES)
 def test_modes(mode, kind):
-    picture = open_picture(pictures.encoded(kinds.in_mode(SCENE, mode), kind), SIDE)
+    picture = in_colour(open_picture(pictures.encoded(kinds.in_mode(SCENE, mode), kind), SIDE))
 
     assert (picture.shape, picture.dtype) == ((80, 120, 3), np.uint8)
     assert np.abs(picture.astype(int) - pictures.pixels(kinds.seen_in(SCENE, mode))).mean() < 3

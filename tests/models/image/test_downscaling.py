@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from loadtests.server import REPO
+from models.image.colour import in_colour
 from models.image.decode import open_picture
 from tests.support.images import pictures
 from tests.support.images.kinds import MODES, STORED, in_mode
@@ -29,8 +30,8 @@ def means(picture):
 @pytest.mark.parametrize(("mode", "kind"), [(mode, kind) for mode, kind in MODES if kind != "JPEG"])
 def test_pixels_are_block_means(mode, kind):
     data = pictures.encoded(in_mode(PAGE, mode), kind)
-    downscaled = open_picture(data, SIDE)[: 820 // FACTOR, : 1230 // FACTOR]
-    whole = open_picture(data, WHOLE)
+    downscaled = in_colour(open_picture(data, SIDE))[: 820 // FACTOR, : 1230 // FACTOR]
+    whole = in_colour(open_picture(data, WHOLE))
 
     assert whole.shape == (820, 1230, 3)
     assert np.abs(downscaled - means(whole)).mean() < 1.5

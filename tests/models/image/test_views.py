@@ -144,6 +144,27 @@ def test_any_picture_has_a_view(picture, view):
     assert seen.dtype == np.uint8
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    grey=st.tuples(st.integers(1, 90), st.integers(1, 90)).flatmap(lambda shape: arrays(np.uint8, shape)),
+    view=st.sampled_from([DIGIT, GreyView(), PhotoView(), PhotoView(resize=32, crop=48), SquashView()]),
+)
+def test_grey_is_seen_as_rgb_of_equal_channels(grey, view):
+    assert np.array_equal(view(grey), view(np.repeat(grey[:, :, None], 3, axis=2)))
+
+
+@pytest.mark.parametrize("view", [DIGIT, GreyView(), PhotoView(), SquashView()], ids=lambda view: view.kind)
+@pytest.mark.parametrize("size", [(28, 28), (280, 280), (400, 300), (1507, 810)])
+def test_grey_file_is_seen_as_in_colour(view, size):
+    drawing = pictures.digit(3, size).convert("L")
+    grey = open_picture(pictures.encoded(drawing), view.shorter_side)
+
+    assert grey.ndim == 2
+    assert np.array_equal(
+        view(grey), view(open_picture(pictures.encoded(drawing.convert("RGB")), view.shorter_side))
+    )
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (700, 3)])
 @pytest.mark.parametrize("view", [DIGIT, GreyView(), PhotoView(), SquashView()], ids=lambda view: view.kind)
 def test_extreme_shapes_have_a_view(shape, view):

@@ -42,8 +42,8 @@ def one(data: bytes) -> None:
         return
     finally:
         assert _peak_kb() - before < MAX_GROWTH_KB
-    height, width, colours = picture.shape
-    assert colours == 3
+    height, width, *colours = picture.shape
+    assert colours in ([], [3])
     assert 0 < height * width <= MAX_PIXELS
 
 

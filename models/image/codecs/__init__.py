@@ -1,0 +1,1 @@
+"""PNG and JPEG read by OpenCV, where that gives what Pillow gives."""
