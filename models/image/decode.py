@@ -120,13 +120,6 @@ def open_picture(
         ) from error
 
 
-def pixel_count(data: bytes) -> int | None:
-    """Pixels of a PNG, from its header alone; None where that is not known cheaply."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
-        return None
-    return int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
-
-
 def _check_memory(pixels: int) -> None:
     """Raise MemoryError where another copy of the picture does not fit.
 
