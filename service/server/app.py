@@ -20,3 +20,12 @@ def create_app(application: Application) -> Edge:
     return Edge(
         service.to_asgi(), application, Routes(application, service), trace, lifespan(application, trace)
     )
+
+
+def import_application() -> None:
+    """Import what BentoML imports only when it makes an application."""
+
+    def none_yet() -> Application:
+        raise AssertionError("no instance is made before the lifespan begins")
+
+    declare(none_yet).to_asgi()

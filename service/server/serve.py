@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import uvicorn
@@ -21,7 +22,7 @@ from service.inference.device import DeviceError, choose_device
 from service.inference.session import OpenModels, open_models
 from service.monitoring.prediction_log import jsonl_files
 from service.monitoring.shared.worker_group import WorkerGroup
-from service.server.app import create_app
+from service.server.app import create_app, import_application
 from service.server.event_loop import WorkerLoop
 from service.server.supervisor import Supervisor, listen
 from service.settings import Settings
@@ -41,7 +42,11 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
 
 def serve_in_workers(settings: Settings, workers: int, host: str, port: int) -> NoReturn:
     """Serve in this many processes, and replace one that dies, until a signal ends all."""
-    opened = _open_models(settings)
+    # BentoML's server takes as long to import as the models to open; that is done once for all workers too.
+    with ThreadPoolExecutor(1) as thread:  # it has ended when the first worker is forked
+        opening = thread.submit(_open_models, settings)
+        import_application()
+        opened = opening.result()
     try:
         listening = listen(host, port)
     except OSError as error:
