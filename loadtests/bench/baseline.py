@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from itertools import cycle
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import onnxruntime as ort

@@ -122,7 +122,8 @@ def _overload(results: Results, run: Run) -> str:
     note = f"""Open loops: {run.plan.open_seconds} s at each rate, evenly spaced, every latency from the
         moment that the request was due. {pins}; the rates are multiples of the closed loop's just before, at
         64 connections. "of best" is the share of the best rate of the run, late the 99th percentile of how
-        late the generator was itself."""
+        late the generator was itself. Where less was sent than is due, no connection was free: the server
+        owed an answer on every one."""
     return f"{textwrap.fill(' '.join(note.split()), WIDTH)}\n\n{written}" if written else ""
 
 
