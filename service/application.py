@@ -108,8 +108,14 @@ class Application:
 
     @property
     def unready_reason(self) -> str:
-        """Why requests should go elsewhere; empty while the process is ready."""
-        return "This process is about to end." if self.connections.draining else self.catalog.unready_reason
+        """Why requests should go elsewhere; empty while this worker and all others are ready."""
+        if self.connections.draining:
+            return "This process is about to end."
+        reason = self.catalog.unready_reason
+        self.group.unready.own = bool(reason)
+        if not reason and self.group.unready.total():
+            return "A model of another worker does not answer."
+        return reason
 
     async def start(self) -> None:
         """Begin what runs beside the requests."""

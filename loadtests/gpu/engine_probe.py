@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="for each session at each batch size")
     options = parser.parse_args()
     path = ZOO / f"{options.model}.onnx"
-    device, (model,) = open_models([path], Settings(device=options.device))
+    opened = open_models([path], Settings(device=options.device))
+    device, (model,) = opened.device, opened.models
     golden = model.card.golden.unpack()
     print(json.dumps({
         "onnxruntime": ort.__version__,

@@ -15,6 +15,7 @@ class ApiKeys:
         """Any of the keys opens; without keys everything is open."""
         # Digests, so that comparing takes as long for every key, whatever its length.
         self._keys = [_digest(key.encode()) for key in keys]
+        self.are_needed = bool(self._keys)
 
     def is_authorised(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether the headers hold a valid key, or none is needed."""

@@ -53,6 +53,8 @@ class Connection(HttpToolsProtocol):
         self._expects = "head"  # or body, or nothing
         self._head_bytes = self._unparsed_bytes = 0
         self._discarding = self._is_refused = False
+        self._is_between = True  # two requests, as far as the parser is concerned
+        self._refused_at = 0.0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Reject a connection above the limit."""
@@ -72,6 +74,9 @@ class Connection(HttpToolsProtocol):
         """Parse what has arrived; bytes that the parser only collects count as a head."""
         if self._discarding or self.transport.is_closing():
             return
+        if self._is_between and self._refuse_whole(data):
+            return
+        self._is_between = False
         self._unparsed_bytes += len(data)
         super().data_received(data)
         if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -128,6 +133,7 @@ class Connection(HttpToolsProtocol):
         """The request is complete: nothing is expected until the next one."""
         self._unparsed_bytes = 0
         self._expects = ""
+        self._is_between = True
         if self._is_refused:
             self._is_refused = False
             self._await_next()
@@ -166,12 +172,33 @@ class Connection(HttpToolsProtocol):
         # One that waits for "100 Continue" may not send its body; the next request would be taken for it.
         if is_behind_another or self.expect_100_continue or self._connections.draining:
             return False
-        response = self._connections.refusal(self.url, self.headers)
+        response = self._connections.refusals.of_head(self.url, self.headers)
         if response is None:
             return False
         self._is_refused = True
         self.transport.write(response)
         return True
+
+    def _refuse_whole(self, data: bytes) -> bool:
+        """Refuse a request that has come in one piece, if it would be refused later, without parsing it."""
+        if (self.cycle is not None and not self.cycle.response_complete) or self._connections.draining:
+            return False
+        response = self._connections.refusals.of_whole(data)
+        if response is None:
+            return False
+        self.transport.write(response)
+        self._expects, self._refused_at = "", self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_next()
+        return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one that was refused something since is not idle yet."""
+        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _await_next(self) -> None:
         """As uvicorn does after a response: close the connection, or wait for the next request on it."""

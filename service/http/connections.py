@@ -1,7 +1,7 @@
 """The open connections of one process, and what a client may take of it."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 RESERVED_FILES = 200
 """Open files that are not connections: libraries, model files while they are verified, logs."""
 
-Refusal = Callable[[bytes, Sequence[tuple[bytes, bytes]]], bytes | None]
+
+class Refusals:
+    """Refuses requests early; this one refuses none."""
+
+    def of_whole(self, data: bytes) -> bytes | None:
+        """The response to a request that came in one piece, if it is refused; None if it is to be parsed."""
+        return None
+
+    def of_head(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        """The response to a request with this head, if it is refused; None if its body is to be read."""
+        return None
 
 
 def open_files_limit() -> int:
@@ -47,7 +57,7 @@ class Connections:
         limits: What each of them may take.
         open: Those that are open.
         counts: How many are open in each worker.
-        refusal: From the URL and headers of a request to the whole response, where it is refused at its head.
+        refusals: Of requests, before anything else is done with them.
         draining: True once the process is told to end; every response closes its connection from then on.
     """
 
@@ -55,7 +65,7 @@ class Connections:
         self.limits = limits or Limits()
         self.open: set[Connection] = set()
         self.counts = counts or WorkerValues()
-        self.refusal: Refusal = lambda url, headers: None
+        self.refusals = Refusals()
         self.draining = False
         # With no file left to open, clients would wait unanswered.
         self._most_here = max(open_files_limit() - RESERVED_FILES, 1)

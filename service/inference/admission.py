@@ -4,12 +4,19 @@ import math
 import time
 from types import TracebackType
 
+from service.errors import Overloaded
+
 MIN_PACE_WEIGHT = 0.01
 """Weight of one picture in the measured pace, after the first hundred."""
 
 ALWAYS_ADMITTED = 64
 """Pictures in flight up to which only the deadline counts, not the target: so many clients that each wait for
 their answer, or one request with many pictures, are no overload, however slow the model is."""
+
+DETAILS = {
+    "full": "{} has all the work it can take; try again in {} s.",
+    "late": "{} could not answer in time; try again in {} s.",
+}
 
 
 class Refused(Exception):
@@ -24,6 +31,11 @@ class Refused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+
+    def problem(self, model: str) -> Overloaded:
+        """What a client of this model is told."""
+        detail = DETAILS[self.reason].format(model, self.retry_after)
+        return Overloaded(detail, self.retry_after)
 
 
 class Admission:
@@ -42,7 +54,7 @@ class Admission:
         pace: Seconds from one answer to the next while there is work; 0 before the first.
     """
 
-    def __init__(self, limit: int, deadline: float, target: float) -> None:
+    def __init__(self, limit: int, deadline: float, target: float = math.inf) -> None:
         self._limit = limit
         self._deadline = deadline
         self._target = min(target, deadline)
@@ -55,9 +67,13 @@ class Admission:
         """A slot, held in a `with` block while one picture is answered; entering it may raise Refused."""
         return Slot(self)
 
-    def refusal(self) -> Refused | None:
-        """Why one more picture would not be answered in time; None where it would."""
-        in_flight, pace = self.in_flight, self.pace
+    def refusal(self, ahead: int = 0) -> Refused | None:
+        """Why one more picture would not be answered in time; None where it would.
+
+        Args:
+            ahead: Pictures that come before it and are not counted yet.
+        """
+        in_flight, pace = self.in_flight + ahead, self.pace
         excess = in_flight + 1 - self._limit
         if excess > 0:
             return Refused("full", _whole_seconds(excess * pace))

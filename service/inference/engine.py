@@ -15,7 +15,7 @@ from models.card import ClassifierCard, Outputs, RegressorCard
 from models.image.decode import PictureError
 from models.image.views import Pixels
 from models.model import Model
-from service.errors import DeadlinePassed, Overloaded, picture_problem
+from service.errors import DeadlinePassed, picture_problem
 from service.inference.admission import Admission, Refused
 from service.inference.device import Device, batch_size, batches_in_flight
 from service.inference.pipeline import Answered, ModelFailed, Pipeline, Prepared
@@ -37,11 +37,6 @@ MAX_HUNG_BATCHES = 4
 
 DRAIN_POLL_S = 0.05
 """Seconds between two checks whether an engine that is to be closed is idle."""
-
-REFUSAL_DETAILS = {
-    "full": "{} has all the work it can take; try again in {} s.",
-    "late": "{} could not answer in time; try again in {} s.",
-}
 
 
 class Workplaces:
@@ -145,7 +140,7 @@ class Engine(Generic[CardT]):
                     outputs = await self._outputs(data)
             except Refused as refused:
                 outcome.refused(refused.reason)
-                raise self._overloaded(refused) from None
+                raise refused.problem(self.card.name) from None
             except PictureError as error:
                 outcome.name = "bad picture"
                 raise picture_problem(error) from error
@@ -159,21 +154,9 @@ class Engine(Generic[CardT]):
             self.drift.observe(outputs)
         return outputs
 
-    def check_admission(self) -> None:
-        """Count and raise the refusal that `answer` would raise for one more picture, if any.
-
-        Raises:
-            Overloaded: The picture would not be answered in time.
-        """
-        refused = self.admission.refusal()
-        if refused is not None:
-            with self._metrics.outcome() as outcome:
-                outcome.refused(refused.reason)
-            raise self._overloaded(refused)
-
-    def _overloaded(self, refused: Refused) -> Overloaded:
-        seconds = refused.retry_after
-        return Overloaded(REFUSAL_DETAILS[refused.reason].format(self.card.name, seconds), seconds)
+    def count_refusal(self, refused: Refused) -> None:
+        """Count a picture that was refused before `answer` was asked."""
+        self._metrics.refusal(refused.reason)
 
     async def _outputs(self, data: bytes) -> Outputs:
         deadline = time.perf_counter() + self._deadline_s

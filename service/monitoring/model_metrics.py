@@ -57,6 +57,11 @@ class ModelMetrics:
         """Counts one picture as in flight during a `with` block, and what came of it at its end."""
         return Outcome(self)
 
+    def refusal(self, reason: str) -> None:
+        """Count a picture that was refused before anything was done with it, for one of REFUSAL_REASONS."""
+        self._counts[_OUTCOME["refused"]] += 1
+        self._counts[_REFUSAL[reason]] += 1
+
     def failure(self, reason: str) -> None:
         """Count a picture that the model failed on, for one of FAILURE_REASONS."""
         self._counts[_FAILURE[reason]] += 1

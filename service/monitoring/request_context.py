@@ -27,14 +27,15 @@ def start_request(given_id: str = "") -> str:
     Args:
         given_id: The client's own id, kept where it is safe to log and to echo.
     """
-    request_id = given_id if given_id and _ACCEPTED_ID.fullmatch(given_id) else _new_id()
+    request_id = given_id if given_id and _ACCEPTED_ID.fullmatch(given_id) else new_id()
     _id.set(request_id)
     _started.set(time.perf_counter())
     _stages.set({})
     return request_id
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """A new id for a request."""
     # Unique, not secret. Asking the system for random bytes would release the interpreter's lock, and with
     # busy decoding threads it takes 30 us to get it back.
     return f"{_random.getrandbits(128):032x}"

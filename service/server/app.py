@@ -1,7 +1,7 @@
 """The ASGI application that `python -m service` runs in each of its processes."""
 
 from service.api.edge import Edge
-from service.api.refusal import EarlyRefusal
+from service.api.refusal import EarlyRefusals
 from service.api.routes import Routes
 from service.application import Application
 from service.monitoring.tracing import open_trace
@@ -14,7 +14,7 @@ def create_app(application: Application) -> Edge:
 
     What the edge answers never enters BentoML's middleware (docs/decisions/0011).
     """
-    application.connections.refusal = EarlyRefusal(application)
+    application.connections.refusals = EarlyRefusals(application)
     service = declare(lambda: application)
     trace = open_trace()
     return Edge(

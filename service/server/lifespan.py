@@ -17,7 +17,6 @@ from types import FrameType
 from service import malloc
 from service.application import Application
 from service.http.connections import Connections
-from service.monitoring.shared.worker_values import WorkerValues
 from service.monitoring.tracing import Trace
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ async def lifespan(application: Application, trace: Trace | None = None) -> Asyn
     connections = application.connections
     _drain_before(signal.SIGTERM, connections, application.settings.drain_seconds)
     tasks = [
-        asyncio.create_task(_sweep(connections, application.group.heartbeats)),
+        asyncio.create_task(_sweep(application)),
         asyncio.create_task(_trim()),
     ]
     try:
@@ -80,11 +79,14 @@ def _drain_before(signum: signal.Signals, connections: Connections, drain_second
     signal.signal(signum, handle)
 
 
-async def _sweep(connections: Connections, heartbeats: WorkerValues) -> None:
+async def _sweep(application: Application) -> None:
+    """Tell the supervisor and the other workers how this one is, and look after slow clients."""
+    group = application.group
     while True:
-        heartbeats.own += 1
+        group.heartbeats.own += 1
+        group.unready.own = bool(application.catalog.unready_reason)
         await asyncio.sleep(SWEEP_INTERVAL_S)
-        connections.tick(SWEEP_INTERVAL_S)
+        application.connections.tick(SWEEP_INTERVAL_S)
 
 
 async def _trim() -> None:

@@ -66,7 +66,7 @@ def serve_in_workers(settings: Settings, workers: int, host: str, port: int) -> 
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(server.serve(sockets=[listening]))
 
-    sys.exit(Supervisor(WorkerGroup(workers), run_worker, settings.batch_seconds).run())
+    sys.exit(Supervisor(WorkerGroup(workers), run_worker, settings.batch_seconds, listening.close).run())
 
 
 def check(settings: Settings) -> Application:

@@ -40,12 +40,20 @@ class Supervisor:
     Args:
         group: The workers.
         run_worker: What each of them does.
+        on_stop: Called when a signal has come; a socket is closed by its last worker only if it closes here.
         hangs_after_s: Seconds without a heartbeat after which a worker is replaced.
     """
 
-    def __init__(self, group: WorkerGroup, run_worker: RunWorker, hangs_after_s: float) -> None:
+    def __init__(
+        self,
+        group: WorkerGroup,
+        run_worker: RunWorker,
+        hangs_after_s: float,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
         self._group = group
         self._run_worker = run_worker
+        self._on_stop = on_stop
         self._max_missed = max(round(hangs_after_s / CHECK_INTERVAL_S), 5)
         self._pids: dict[int, int] = {}
         self._started: dict[int, float] = {}
@@ -113,6 +121,7 @@ class Supervisor:
         """Pass a signal on; workers that wait to be started are not."""
         self._stopping = True
         self._due.clear()
+        self._on_stop()
         for pid in self._pids:
             os.kill(pid, signal.SIGTERM)
         log.info("%s: ending %d workers", signal.Signals(number).name, len(self._pids))

@@ -15,6 +15,7 @@ class WorkerGroup:
         open_connections: Of each worker.
         held_bytes: Of the bodies that each worker holds.
         clients: Pictures that each client may send, of those that have a rate.
+        unready: 1 of each worker that has a model which does not answer.
         heartbeats: A number that each worker changes every second, from when it is ready.
     """
 
@@ -22,6 +23,7 @@ class WorkerGroup:
         self.size = size
         self.open_connections = WorkerValues(size)
         self.held_bytes = WorkerValues(size)
+        self.unready = WorkerValues(size)
         self.heartbeats = WorkerValues(size)
         self.clients = SharedTable(MAX_CLIENTS)
 
@@ -36,4 +38,4 @@ class WorkerGroup:
             values.reset(worker)
 
     def _all(self) -> tuple[WorkerValues, ...]:
-        return self.open_connections, self.held_bytes, self.heartbeats
+        return self.open_connections, self.held_bytes, self.unready, self.heartbeats

@@ -75,7 +75,8 @@ def test_the_cpu_is_a_choice_and_needs_no_reason():
 
 
 def test_every_model_of_the_zoo_opens_on_the_device_that_auto_finds():
-    device, models = open_models(find_model_files(ZOO), Settings())
+    opened = open_models(find_model_files(ZOO), Settings())
+    device, models = opened.device, opened.models
 
     assert {model.path for model in models} == set(find_model_files(ZOO))
     assert device.name == "cuda" or device.reason
@@ -84,7 +85,8 @@ def test_every_model_of_the_zoo_opens_on_the_device_that_auto_finds():
 @pytest.mark.gpu
 def test_cuda_is_really_used():
     try:
-        device, models = open_models(find_model_files(ZOO), Settings(device="cuda"))
+        opened = open_models(find_model_files(ZOO), Settings(device="cuda"))
+        device, models = opened.device, opened.models
     except DeviceError as error:
         pytest.skip(f"no NVIDIA GPU: run on a machine with one ({error})")
     assert device.name == "cuda"

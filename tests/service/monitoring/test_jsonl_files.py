@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.slow
 def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):
     folder = tmp_path / "log"
-    options = {"prediction_log_bytes": "2000", "prediction_log_files": "2"}
+    options = {"prediction_log_bytes": "2000", "prediction_log_files": "2", "workers": "1"}
     with serving(zoo, tmp_path / "server.log", prediction_log=str(folder), **options) as url:
         for count in range(40):
             classify(url, request_id=f"order-{count}").raise_for_status()
@@ -53,7 +53,7 @@ def test_full_files_are_rotated_and_the_oldest_deleted(zoo, tmp_path):
 def test_a_new_process_goes_on_in_the_place_of_an_old_one(zoo, tmp_path):
     """Also behind a line that was cut off. Two at the same time have a file each."""
     folder = tmp_path / "log"
-    options = {"prediction_log": str(folder)}
+    options = {"prediction_log": str(folder), "workers": "1"}
     with (
         serving(zoo, tmp_path / "1.log", **options) as one,
         serving(zoo, tmp_path / "2.log", **options) as two,
@@ -91,7 +91,7 @@ def test_a_full_disk_loses_lines_not_answers(zoo, tmp_path):
     folder, server_log = tmp_path / "log", tmp_path / "server.log"
     folder.mkdir()
     (folder / "predictions-0.jsonl").symlink_to("/dev/full")
-    with serving(zoo, server_log, prediction_log=str(folder)) as url:
+    with serving(zoo, server_log, prediction_log=str(folder), workers="1") as url:
         for count in range(30):
             assert classify(url, request_id=f"lost-{count}").json()["label"] == "7"
         assert tell(url, request_id="lost-0", truth="7").status_code == 202
@@ -114,7 +114,7 @@ def test_a_disk_that_hangs_holds_up_nobody(zoo, tmp_path):
     folder, server_log = tmp_path / "log", tmp_path / "server.log"
     folder.mkdir()
     os.mkfifo(folder / "predictions-0.jsonl")
-    with serving(zoo, server_log, prediction_log=str(folder)) as url:
+    with serving(zoo, server_log, prediction_log=str(folder), workers="1") as url:
         for count in range(30):
             assert classify(url, request_id=f"hangs-{count}").json()["label"] == "7"
     # It has ended all the same, and said what is missing.

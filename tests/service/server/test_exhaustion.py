@@ -84,7 +84,7 @@ def test_out_of_memory_is_a_503_and_the_next_is_answered(tmp_path):
     large = io.BytesIO()
     Image.fromarray(np.zeros((7000, 7000), np.uint8)).convert("RGB").save(large, "PNG", compress_level=1)
     log = tmp_path / "log"
-    with serving(ZOO, log) as url:
+    with serving(ZOO, log, workers="1") as url:
         for _ in range(4):  # all threads are there
             assert CLIENT.post(f"{url}/classify", files={"image": PNG}).status_code == 200
         assert CLIENT.post(f"{url}/price", files={"image": PNG}).status_code == 200

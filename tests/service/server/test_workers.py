@@ -189,7 +189,7 @@ def counter(url: str, pattern: str) -> float:
 @pytest.fixture(scope="module")
 def hanging(tmp_path_factory) -> Iterator[tuple[str, Hang]]:
     """A server whose models hang while a test wants, and for which no request takes too long."""
-    patience = {"batch_seconds": "600", "deadline_ms": "600000", "device": "cpu"}
+    patience = {"batch_seconds": "600", "deadline_ms": "600000", "device": "cpu", "workers": "1"}
     with serving_that_hangs(ZOO, tmp_path_factory.mktemp("hanging"), **patience) as server:
         yield server
 
