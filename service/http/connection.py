@@ -139,6 +139,8 @@ class Connection(HttpToolsProtocol):
             self._await_next()
         elif not self.transport.is_closing():
             super().on_message_complete()
+            # uvicorn stops reading behind a large body; then the client's end would not be noticed.
+            self.flow.resume_reading()
 
     # Calls of the service.
 

@@ -34,5 +34,6 @@ def swapping(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     zoo = folder / "zoo"
     zoo.mkdir()
     put(zoo, "digits-linear", model_file())
-    with serving(zoo, folder / "log", model_control="true") as url:
+    # One worker: each counts what it loads and refuses.
+    with serving(zoo, folder / "log", model_control="true", workers="1") as url:
         yield url, zoo

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.inference.admission import Admission, Refused
+from service.inference.admission import ALWAYS_ADMITTED, Admission, Refused
 
 
 @pytest.fixture
@@ -14,6 +14,12 @@ def clock(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     return now
+
+
+def check(admission):
+    """Raise what would refuse one more picture."""
+    if refused := admission.refusal():
+        raise refused
 
 
 def answer_steadily(admission, clock, pace, count=200):
@@ -57,7 +63,7 @@ def test_the_pace_is_measured_and_who_would_be_late_is_refused(clock):
         for _ in range(10):
             waiting.enter_context(admission.slot())
         with pytest.raises(Refused, match="late"):
-            admission.check()
+            check(admission)
 
 
 @pytest.mark.parametrize("pace", [0.05, 0.4, 2.0])
@@ -81,7 +87,7 @@ def test_retry_after_is_true(clock, pace):
         for place in places[:answered]:
             clock[0] += pace
             place.__exit__(None, None, None)
-        admission.check()
+        check(admission)
         waiting.pop_all()
 
 
@@ -91,9 +97,31 @@ def test_an_idle_model_takes_anybody_however_slow_it_was(clock):
 
     with admission.slot():
         with pytest.raises(Refused, match="late"):
-            admission.check()
+            check(admission)
         clock[0] += 0.01
     for _ in range(2000):
         with admission.slot():
             clock[0] += 0.01
     assert admission.pace == pytest.approx(0.01, rel=0.1)
+
+
+def test_behind_a_crowd_a_time_is_aimed_at(clock):
+    """Few may wait for as long as the deadline is; beyond ALWAYS_ADMITTED only as long as the target."""
+    admission = Admission(limit=1000, deadline=100, target=0.5)
+    answer_steadily(admission, clock, pace=0.02)
+    with ExitStack() as waiting:
+        for _ in range(ALWAYS_ADMITTED):
+            waiting.enter_context(admission.slot())
+        with pytest.raises(Refused, match="late") as refused:
+            check(admission)
+        assert refused.value.retry_after == 1
+        waiting.pop_all()
+
+    quick = Admission(limit=1000, deadline=100, target=0.5)
+    answer_steadily(quick, clock, pace=0.002)
+    with ExitStack() as waiting:
+        for _ in range(249):
+            waiting.enter_context(quick.slot())
+        check(quick)
+        with pytest.raises(Refused, match="late"):
+            raise quick.refusal(ahead=2)

@@ -125,7 +125,7 @@ def test_a_service_whose_model_hangs_is_not_ready_until_it_answers(zoo, tmp_path
         hang.every_run()
         wait_until(is_unready)
         ready = CLIENT.get(f"{url}/readyz")
-        assert ready.json()["detail"].startswith(f"{NAME} does not answer")
+        assert "does not answer" in ready.json()["detail"]  # of this worker or of another
         assert f'glimpse_model_healthy{{model="{NAME}"}} 0.0' in CLIENT.get(f"{url}/metrics").text
         assert CLIENT.get(f"{url}/livez").status_code == 200
 

@@ -35,7 +35,9 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("digits-linear")]
 
 
-def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo):
+def test_a_replaced_engine_ends_its_work_and_leaves_nothing(zoo, monkeypatch):
+    monkeypatch.setattr("service.inference.pipeline.MAX_FAST_S", 0)  # so that it has threads to end
+
     async def scenario():
         catalog = Catalog.open(Settings(models_dir=zoo, device="cpu"))
         old = catalog.classifier(None)

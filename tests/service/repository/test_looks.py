@@ -40,7 +40,7 @@ async def watched(zoo, before_each_look: Callable[[], object]) -> AsyncIterator[
         return scan()
 
     watch._scan = look
-    watch.start()
+    await watch.start()
     yield catalog
     await watch.stop()
 
