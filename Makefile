@@ -35,13 +35,17 @@ test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no co
 test-bench: .venv-dev/ready .venv/ready  ## the tests of loadtests/bench
 	$(PYTEST) -m bench
 
+# Tests of processes that may take little memory, or write nothing: coverage does both.
+UNMEASURED := --deselect tests/models/test_sandbox.py::test_time_limit --deselect \
+  tests/service/server/test_exhaustion.py::test_without_any_folder_to_write_it_says_what_to_do \
+  --deselect tests/models/image/test_fuzz.py
 # Servers run from .venv, which has no coverage: a sitecustomize starts it in them (tests/support/coverage).
 coverage: .venv-dev/ready .venv/ready  ## which lines of models/ and service/ the tests run; runs/coverage/index.html
 	@mkdir -p runs/coverage
 	COVERAGE_FILE=$(CURDIR)/runs/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
 	COVERAGE_SITE=$$(echo $(CURDIR)/.venv-dev/lib/python3.*/site-packages) \
 	PYTHONPATH=$(CURDIR)/tests/support/coverage \
-	$(PYTEST) -m "not bench and not container" $(PARALLEL) --cov=models --cov=service \
+	$(PYTEST) -m "not bench and not container" $(PARALLEL) $(UNMEASURED) --cov=models --cov=service \
 	  --cov-report=term --cov-report=html:runs/coverage
 
 check: check-format check-lint check-types check-imports check-spelling  ## format, lint, types, import arrows, spelling
