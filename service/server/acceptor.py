@@ -50,6 +50,7 @@ class Acceptor:
         self._open_connections = open_connections
         self._begun: set[asyncio.Task[Any]] = set()
         self._resume: asyncio.TimerHandle | None = None
+        self._is_failing = False
         self.sockets = [listening]
         listening.setblocking(False)
         loop.add_reader(listening.fileno(), self._accept)
@@ -90,9 +91,12 @@ class Acceptor:
         except (BlockingIOError, ConnectionAbortedError):
             return False
         except OSError as error:
-            log.error("a connection cannot be accepted: %s", error.strerror)
+            if not self._is_failing:  # once, not ten times a second
+                log.error("connections cannot be accepted: %s", error.strerror)
+            self._is_failing = True
             self._pause(NO_FILES_PAUSE_S)
             return False
+        self._is_failing = False
         connection.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol_factory, connection))
         self._begun.add(task)

@@ -23,7 +23,6 @@ from service.inference.session import OpenModels, open_models
 from service.monitoring.prediction_log import jsonl_files
 from service.monitoring.shared.worker_group import WorkerGroup
 from service.server.app import create_app, import_application
-from service.server.event_loop import WorkerLoop
 from service.server.supervisor import Supervisor, listen
 from service.settings import Settings
 
@@ -57,6 +56,8 @@ def serve_in_workers(settings: Settings, workers: int, host: str, port: int) -> 
     malloc.trim()
 
     def run_worker(group: WorkerGroup, supervisor_pipe: int) -> None:
+        from service.server.event_loop import WorkerLoop  # here: there is no uvloop on Windows
+
         application = Application.open(settings, group, opened)
         server = uvicorn.Server(_config(application, host, port))
         loop = WorkerLoop()
