@@ -90,9 +90,12 @@ class Supervisor:
         self._due.pop(worker, None)
         self._group.forget(worker)
         self._missed[worker], self._last_beats[worker] = 0, 0.0
+        # A signal for the child that comes before its own handlers would be noted in the pipe of this process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._become(worker)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         self._pids[pid] = worker
         self._started[worker] = time.monotonic()
 
@@ -103,6 +106,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in (*STOP_SIGNALS, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             for descriptor in (*self._signals, self._alive[1]):
                 os.close(descriptor)
             self._group.become(worker)
