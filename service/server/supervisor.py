@@ -90,7 +90,7 @@ class Supervisor:
         self._due.pop(worker, None)
         self._group.forget(worker)
         self._missed[worker], self._last_beats[worker] = 0, 0.0
-        # A signal for the child that comes before its own handlers would be noted in the pipe of this process.
+        # A signal for the child that comes before it has its own handlers would go into the pipe of this one.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:

@@ -28,8 +28,8 @@ MAX_PIXELS = 250_000
 MAX_GROWTH_KB = 128 * 2**10
 """Growth of the peak memory by one input. A picture here has 1 MB.
 
-libFuzzer's own limit is switched off: it is on the total, is checked once a second, so blames a later input, and
-begins at the size of the process that started this one.
+libFuzzer's own limit is switched off: it is on the total, is checked once a second, so blames a later input,
+and begins at the size of the process that started this one.
 """
 
 
