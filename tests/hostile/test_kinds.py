@@ -12,7 +12,7 @@ from tests.support.images import kinds, pictures
 from tests.support.images.foreign_formats import FOREIGN
 
 # Pillow warns of odd metadata also where it writes.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 
 SIZE = (280, 360)
 SEVEN = pictures.digit(7, SIZE, (0.25, 0.2, 0.75, 0.75), ink=(40, 60, 160), paper=(245, 235, 200))

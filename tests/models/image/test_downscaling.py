@@ -13,6 +13,8 @@ from models.image.decode import open_picture
 from tests.support.images import pictures
 from tests.support.images.kinds import MODES, STORED, in_mode
 
+pytestmark = pytest.mark.slow
+
 PAGE = pictures.landscape(1230, 820)
 FACTOR = 4
 SIDE = 820 // FACTOR // 2
