@@ -1,11 +1,14 @@
-"""How a recipe is trained: the one place that decides about pages, a frozen trunk and a second training."""
+"""How a recipe is trained: the one place that decides about pages, a teacher, a frozen trunk and
+a second training."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from training.data import augment
 from training.data.splits import Examples, Splits
 from training.data.synthetic.pages import pages
+from training.fitting.distillation import taught, with_outliers
 from training.fitting.fit import fit
 from training.fitting.result import EpochMetrics, TrainingResult
 from training.fitting.transfer import cache_features, fit_ensemble
@@ -48,7 +51,12 @@ def _train_once(
     on_epoch: Callable[[EpochMetrics], None],
     root: Path | None,
 ) -> TrainingResult:
-    splits = _with_pages(recipe, splits, root)
+    before, splits = splits, _with_pages(recipe, splits, root)
+    if recipe.teacher is not None:
+        path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-teacher")
+        teacher = train_recipe(recipe.teacher, before, path, root=root).network
+        splits = replace(splits, train=taught(recipe, teacher, with_outliers(recipe, splits.train, root)))
+        recipe = replace(recipe, augment=augment.none)
     if not recipe.frozen_body:
         return fit(recipe, splits, checkpoint, on_epoch)
     return fit_ensemble(recipe, cache_features(recipe, splits), checkpoint, on_epoch)
