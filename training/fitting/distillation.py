@@ -1,8 +1,8 @@
 """Distillation: a small network learns what a large one, its teacher, says about many views of each picture.
 
 Hinton et al. (2015). The scores of the teacher tell more of a picture than its class: which other classes it
-resembles. Outliers among the pictures get equal scores for all classes (outlier exposure, Hendrycks et al.,
-ICLR 2019), so that the features of the small network tell them apart (docs/decisions/0008).
+resembles. Outliers among the pictures have no class; that they are outliers is an auxiliary task, so that the
+features of the small network tell them apart (docs/decisions/0008).
 """
 
 from dataclasses import replace
@@ -30,26 +30,32 @@ TRUE_CLASS_WEIGHT = 0.3
 """Of the cross entropy with the true class; the rest is of that with the teacher's probabilities."""
 
 
-def distillation_losses(losses: Tensor, scores: Tensor, taught: Tensor) -> Tensor:
-    """One loss per picture, float32 (N,).
+def distillation_losses(losses: Tensor, scores: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
+    """One loss per picture, float32 (N,); 0 for an outlier.
 
     Args:
         losses: The cross entropies with the true class, float32 (N,).
+        targets: The true classes, int64 (N,), or OUTLIER.
         scores: Of the network that learns, float32 (N, K).
         taught: The teacher's scores, float32 (N, K).
     """
+    known = (targets != OUTLIER).float()
     soft = F.cross_entropy(scores / TEMPERATURE, (taught / TEMPERATURE).softmax(1), reduction="none")
     # The square keeps the size of the gradient whatever the temperature.
-    return TRUE_CLASS_WEIGHT * losses + (1 - TRUE_CLASS_WEIGHT) * TEMPERATURE**2 * soft
+    return TRUE_CLASS_WEIGHT * losses + (1 - TRUE_CLASS_WEIGHT) * TEMPERATURE**2 * known * soft
 
 
 def with_outliers(recipe: Recipe, train: Examples, root: Path | None) -> Examples:
-    """The training pictures and recipe.outliers that belong to no class."""
+    """The training pictures and recipe.outliers that belong to no class; the fact `kind` tells them apart."""
     if recipe.outliers == 0:
         return train
     kinds = draw_outliers(recipe.data, recipe.view, recipe.outliers, seed=1, root=root)
     pixels = np.concatenate(list(kinds.values()))
-    return Examples.joined(train, Examples(pixels, np.full(len(pixels), OUTLIER)))
+    outliers = Examples(pixels, np.full(len(pixels), OUTLIER))
+    parts = {"known": train, "outlier": outliers}
+    return Examples.joined(*(
+        replace(part, facts={"kind": np.full(len(part), kind)}) for kind, part in parts.items()
+    ))  # fmt: skip
 
 
 @torch.no_grad()
@@ -71,6 +77,4 @@ def taught(recipe: Recipe, teacher: Network, train: Examples) -> Examples:
                 scores.append(teacher(to_float(changed)).float().cpu().numpy())
             pixels.append(changed.cpu().numpy())
     repeated = train[np.tile(np.arange(len(train)), recipe.views)]
-    told = np.concatenate(scores)
-    told[repeated.targets == OUTLIER] = 0
-    return replace(repeated, pixels=np.concatenate(pixels), scores=told)
+    return replace(repeated, pixels=np.concatenate(pixels), scores=np.concatenate(scores))

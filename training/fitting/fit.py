@@ -183,7 +183,7 @@ def _losses(recipe: Recipe, scores: Tensor, targets: Tensor, taught: Tensor | No
         label_smoothing=recipe.label_smoothing,
         reduction="none",
     )
-    return losses if taught is None else distillation_losses(losses, scores, taught)
+    return losses if taught is None else distillation_losses(losses, scores, targets, taught)
 
 
 @torch.no_grad()
