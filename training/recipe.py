@@ -34,13 +34,15 @@ class Recipe:
         teacher: What is trained first, on the same data; this network learns its scores
             (training/fitting/distillation.py).
         views: Augmented views of each training picture that the teacher scores; together they are an epoch.
-        outliers: Pictures of anything else among those the teacher scores (training/data/synthetic/outliers.py).
+        outliers: Pictures of anything else that the network learns to tell from those of its classes, beside
+            its task (training/data/synthetic/outliers.py).
         seed: Of weights, batches, augmentation and pages.
         frozen_body: The first module of the network's body is not trained (training/fitting/transfer.py).
         half_weights: The file stores large weights as float16.
         hints: Facts about the pictures (Examples.facts) that the network learns to predict as well, with
             the weight of their loss: predicting more about a car improves its price.
-        finish: Fields that change for a second, shorter training of the same network.
+        finish: Fields that change for a second, shorter training of the same network, without teacher and
+            outliers.
         floors: Metrics of the exported file on the test split; an accuracy below its floor, or an error
             above it, leaves no file.
     """

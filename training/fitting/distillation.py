@@ -16,12 +16,15 @@ from torch import Tensor
 
 from training.data.splits import Examples
 from training.data.synthetic.outliers import draw_outliers
-from training.fitting.device import best_device, half_precision
 from training.networks.architectures import Network, to_float
+from training.networks.device import best_device, half_precision
 from training.recipe import Recipe
 
 OUTLIER = -1
 """The target of a picture that belongs to no class."""
+
+KIND, OUTLIER_LOSS_WEIGHT = "kind", 1.0
+"""The fact, and auxiliary task, whether a picture is an outlier; the weight of its loss."""
 
 TEMPERATURE = 4.0
 """Divides the scores of both networks; the higher, the more the unlikely classes count."""
@@ -46,15 +49,13 @@ def distillation_losses(losses: Tensor, scores: Tensor, targets: Tensor, taught:
 
 
 def with_outliers(recipe: Recipe, train: Examples, root: Path | None) -> Examples:
-    """The training pictures and recipe.outliers that belong to no class; the fact `kind` tells them apart."""
-    if recipe.outliers == 0:
-        return train
+    """The training pictures and recipe.outliers that belong to no class; the fact KIND tells them apart."""
     kinds = draw_outliers(recipe.data, recipe.view, recipe.outliers, seed=1, root=root)
     pixels = np.concatenate(list(kinds.values()))
     outliers = Examples(pixels, np.full(len(pixels), OUTLIER))
     parts = {"known": train, "outlier": outliers}
     return Examples.joined(*(
-        replace(part, facts={"kind": np.full(len(part), kind)}) for kind, part in parts.items()
+        replace(part, facts={KIND: np.full(len(part), kind)}) for kind, part in parts.items()
     ))  # fmt: skip
 
 

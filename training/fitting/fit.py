@@ -19,11 +19,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.data.splits import Examples, Splits, group_weights
 from training.fitting.auxiliary import MultiTaskNetwork
-from training.fitting.device import best_device, half_precision
 from training.fitting.distillation import OUTLIER, distillation_losses
 from training.fitting.progress import TrainingProgress
 from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_atomically
 from training.networks.architectures import Network, to_float
+from training.networks.device import best_device, half_precision
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)

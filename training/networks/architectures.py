@@ -89,7 +89,7 @@ def digits_cnn(repeats: int = 3) -> Network:
 
 
 def digits_small_cnn() -> Network:
-    """Seven 3x3 convolutions, 28 -> 14 -> 7 pixels by strides: a fifth of the multiplications of `digits_cnn`.
+    """Seven convolutions, 28 -> 14 -> 7 pixels by strides: a fifth of the multiplications of `digits_cnn`.
 
     Black stays 0, so that export can put the scale into the first convolution.
     """

@@ -69,7 +69,6 @@ CNN = Recipe(
     teacher=TEACHER,
     views=6,
     outliers=12_000,
-    hints={"kind": 1.0},
     epochs=6,
     batch_size=128,
     learning_rate=3e-3,
