@@ -41,8 +41,7 @@ class Recipe:
         half_weights: The file stores large weights as float16.
         hints: Facts about the pictures (Examples.facts) that the network learns to predict as well, with
             the weight of their loss: predicting more about a car improves its price.
-        finish: Fields that change for a second, shorter training of the same network, without teacher and
-            outliers.
+        finish: Fields that change for a second, shorter training of the same network.
         floors: Metrics of the exported file on the test split; an accuracy below its floor, or an error
             above it, leaves no file.
     """

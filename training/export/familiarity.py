@@ -15,10 +15,10 @@ from torch import Tensor, nn
 CLIP_SIGMAS = 8.0
 """Whitened features are clipped to this many standard deviations on either side."""
 
-FAMILIAR_FRACTION = 0.985
+FAMILIAR_FRACTION = 0.99
 """Fraction of the calibration pictures that count as familiar, which sets the threshold."""
 
-LOOKALIKES = 0.04
+LOOKALIKES = 0.05
 """Fraction of the outliers that may be the real thing, like a wheel that is a nought: the probe is fitted
 again without those that it takes for familiar."""
 
@@ -113,7 +113,7 @@ class Familiarity(nn.Module):
         return whitened.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
 
 
-def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 128) -> nn.Module:
+def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 64) -> nn.Module:
     """A network with a positive score for examples, negative for outliers, both weighing the same."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ from training.fitting.distillation import KIND, OUTLIER_LOSS_WEIGHT, taught, wit
 from training.fitting.fit import fit
 from training.fitting.result import EpochMetrics, TrainingResult
 from training.fitting.transfer import cache_features, fit_ensemble
+from training.networks.architectures import Network
 from training.recipe import Recipe
 
 
@@ -30,30 +31,31 @@ def train_recipe(
         on_epoch: As for `fit`; the epochs of a second training are counted on from the first.
         root: Folder of data sets, where written pages are cached; None writes them anew.
     """
-    first = _train_once(recipe, splits, checkpoint, on_epoch, root)
+    teacher = None
+    if recipe.teacher is not None:
+        path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-teacher")
+        teacher = train_recipe(recipe.teacher, splits, path, root=root).network
+    first = _train_once(recipe, splits, teacher, checkpoint, on_epoch, root)
     if not recipe.finish:
         return first
-    second = replace(recipe, teacher=None, outliers=0, network=lambda: first.network, **recipe.finish)
+    second = replace(recipe, network=lambda: first.network, **recipe.finish)
     count = len(first.history)
 
     def on_later_epoch(epoch: EpochMetrics) -> None:
         on_epoch(replace(epoch, epoch=epoch.epoch + count))
 
     path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-finish")
-    return _train_once(second, splits, path, on_later_epoch, root).after(first)
+    return _train_once(second, splits, teacher, path, on_later_epoch, root).after(first)
 
 
 def _train_once(
     recipe: Recipe,
     splits: Splits,
+    teacher: Network | None,
     checkpoint: Path | None,
     on_epoch: Callable[[EpochMetrics], None],
     root: Path | None,
 ) -> TrainingResult:
-    teacher = None
-    if recipe.teacher is not None:
-        path = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-teacher")
-        teacher = train_recipe(recipe.teacher, splits, path, root=root).network
     splits = _with_pages(recipe, splits, root)
     if recipe.outliers:
         splits = replace(splits, train=with_outliers(recipe, splits.train, root))
