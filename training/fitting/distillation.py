@@ -34,18 +34,18 @@ TRUE_CLASS_WEIGHT = 0.3
 
 
 def distillation_losses(losses: Tensor, scores: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
-    """One loss per picture, float32 (N,); 0 for an outlier.
+    """One loss per picture, float32 (N,): where the teacher is wrong, the cross entropy with the true class.
 
     Args:
-        losses: The cross entropies with the true class, float32 (N,).
+        losses: The cross entropies with the true class, float32 (N,); 0 for an outlier.
         targets: The true classes, int64 (N,), or OUTLIER.
         scores: Of the network that learns, float32 (N, K).
         taught: The teacher's scores, float32 (N, K).
     """
-    known = (targets != OUTLIER).float()
     soft = F.cross_entropy(scores / TEMPERATURE, (taught / TEMPERATURE).softmax(1), reduction="none")
     # The square keeps the size of the gradient whatever the temperature.
-    return TRUE_CLASS_WEIGHT * losses + (1 - TRUE_CLASS_WEIGHT) * TEMPERATURE**2 * known * soft
+    told = torch.where(taught.argmax(1) == targets, TEMPERATURE**2 * soft, losses)
+    return TRUE_CLASS_WEIGHT * losses + (1 - TRUE_CLASS_WEIGHT) * told
 
 
 def with_outliers(recipe: Recipe, train: Examples, root: Path | None) -> Examples:
