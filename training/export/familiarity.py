@@ -18,7 +18,7 @@ CLIP_SIGMAS = 8.0
 FAMILIAR_FRACTION = 0.99
 """Fraction of the calibration pictures that count as familiar, which sets the threshold."""
 
-LOOKALIKES = 0.05
+LOOKALIKES = 0.035
 """Fraction of the outliers that may be the real thing, like a wheel that is a nought: the probe is fitted
 again without those that it takes for familiar."""
 
