@@ -31,6 +31,11 @@ class Recipe:
         patience: Epochs without a better validation loss before training stops.
         pages: Digits on photographed pages that are added to the training pictures
             (training/data/synthetic/pages.py).
+        teacher: What is trained first, on the same data; this network learns its scores
+            (training/fitting/distillation.py).
+        views: Augmented views of each training picture that the teacher scores; together they are an epoch.
+        outliers: Pictures of anything else that the network learns to tell from those of its classes, beside
+            its task (training/data/synthetic/outliers.py).
         seed: Of weights, batches, augmentation and pages.
         frozen_body: The first module of the network's body is not trained (training/fitting/transfer.py).
         half_weights: The file stores large weights as float16.
@@ -56,6 +61,9 @@ class Recipe:
     label_smoothing: float = 0.0
     patience: int = 10
     pages: int = 0
+    teacher: "Recipe | None" = None
+    views: int = 1
+    outliers: int = 0
     seed: int = 0
     frozen_body: bool = False
     half_weights: bool = False

@@ -26,6 +26,11 @@ def handwriting(pictures: Tensor) -> Tensor:
     return _ink(pictures)
 
 
+def handwriting_or_distorted(pictures: Tensor) -> Tensor:
+    """Half of the pictures as by `handwriting`, the others as by `distorted`."""
+    return _pick(0.5, handwriting(pictures), distorted(pictures))
+
+
 def distorted(pictures: Tensor) -> Tensor:
     """Other handwriting: the distortions of Simard et al. (ICDAR 2003), no other pens."""
     return _warp(pictures, degrees=10, scale=(0.85, 1.12), shear=0.2, shift=0.07, wobble=0.05)

@@ -26,12 +26,14 @@ class Examples:
         targets: int64 classes or float64 prices, (N,).
         groups: str (N,), what must not be on both sides of a split; None where pictures are independent.
         facts: What else is known about each picture, str (N,) by name, "" where it is unknown.
+        scores: A teacher's scores, float32 (N, K), where it was asked (training/fitting/distillation.py).
     """
 
     pixels: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.generic]
     groups: npt.NDArray[np.str_] | None = None
     facts: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    scores: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -39,7 +41,8 @@ class Examples:
     def __getitem__(self, index: npt.NDArray[np.generic] | slice) -> "Examples":
         groups = None if self.groups is None else self.groups[index]
         facts = {name: values[index] for name, values in self.facts.items()}
-        return Examples(self.pixels[index], self.targets[index], groups, facts)
+        scores = None if self.scores is None else self.scores[index]
+        return Examples(self.pixels[index], self.targets[index], groups, facts, scores)
 
     @property
     def fingerprint(self) -> str:
@@ -50,11 +53,13 @@ class Examples:
     def joined(*parts: "Examples") -> "Examples":
         """All of them, one part after the other."""
         groups = [part.groups for part in parts if part.groups is not None]
+        scores = [part.scores for part in parts if part.scores is not None]
         return Examples(
             np.concatenate([part.pixels for part in parts]),
             np.concatenate([part.targets for part in parts]),
             np.concatenate(groups) if groups else None,
             {name: np.concatenate([part.facts[name] for part in parts]) for name in parts[0].facts},
+            np.concatenate(scores) if scores else None,
         )
 
 

@@ -112,7 +112,9 @@ def _calibrate(
     network = result.network.to(memory_format=torch.channels_last)
     familiarity = _fit_familiarity(recipe, network, splits.train, options, root)
     features = _features(network, splits.calibration.pixels)
-    facts = _facts(recipe, result, splits) | {"familiarity_threshold": _threshold(familiarity, features)}
+    written = _features(network, _unseen_pages(recipe, splits.calibration, options, root))
+    threshold = _threshold(familiarity, torch.cat([features, written]))
+    facts = _facts(recipe, result, splits) | {"familiarity_threshold": threshold}
     module: nn.Module
     if recipe.task == "classification":
         classes = torch.from_numpy(splits.calibration.targets.astype(np.int64))
@@ -163,12 +165,27 @@ def _fit_familiarity(
     kinds = draw_outliers(recipe.data, recipe.view, options.outliers, seed=1, root=root)
     chosen = np.random.default_rng(recipe.seed).permutation(len(train))[: options.examples]
     pixels = train.pixels[chosen]
-    if count := min(recipe.pages, options.pages):
-        pixels = np.concatenate([pixels, pages(train, count, recipe.view, 1, root=root).pixels])
+    if recipe.pages:
+        # Those it was trained on, which are in the cache.
+        written = pages(train, recipe.pages, recipe.view, recipe.seed, root=root).pixels
+        pixels = np.concatenate([pixels, written[: options.pages]])
     torch.manual_seed(recipe.seed)
     features = torch.cat([_features(network, pixels), _features(network, pixels, recipe.augment)])
     outliers = _features(network, np.concatenate(list(kinds.values())))
     return Familiarity(features, outliers, steps=options.steps)
+
+
+def _unseen_pages(
+    recipe: Recipe, calibration: Examples, options: FamiliarityOptions, root: Path
+) -> npt.NDArray[np.uint8]:
+    """Calibration digits on pages, as many as there are; none where the recipe has no pages.
+
+    The digits of users vary more than those of one data set: the threshold is for both.
+    """
+    count = min(len(calibration), options.pages) if recipe.pages else 0
+    if count == 0:
+        return calibration.pixels[:0]
+    return pages(calibration, count, recipe.view, seed=2, root=root).pixels
 
 
 @torch.no_grad()
@@ -176,7 +193,8 @@ def _features(
     network: Network, pixels: npt.NDArray[np.uint8], change: Callable[[Tensor], Tensor] = augment.none
 ) -> Tensor:
     batches = torch.from_numpy(pixels).split(32)
-    return torch.cat([network.features(change(to_float(batch))) for batch in batches])
+    features = [network.features(change(to_float(batch))) for batch in batches if len(batch)]
+    return torch.cat(features) if features else torch.empty(0, network.head.in_features)
 
 
 @torch.no_grad()

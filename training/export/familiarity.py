@@ -15,11 +15,21 @@ from torch import Tensor, nn
 CLIP_SIGMAS = 8.0
 """Whitened features are clipped to this many standard deviations on either side."""
 
-FAMILIAR_FRACTION = 0.985
+FAMILIAR_FRACTION = 0.99
 """Fraction of the calibration pictures that count as familiar, which sets the threshold."""
+
+LOOKALIKES = 0.035
+"""Fraction of the outliers that may be the real thing, like a wheel that is a nought: the probe is fitted
+again without those that it takes for familiar."""
+
+DISTANCE_WEIGHT = 0.05
+"""How fast familiarity falls with the distance."""
 
 PROBE_BATCH_SIZE = 256
 """Training pictures in one step, and as many outliers."""
+
+MIN_VARIANCE = 1e-4
+"""Of a component, relative to the largest: features that never vary (dead units) would divide by zero."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,14 @@ class FamiliarityOptions:
     Attributes:
         outliers: Outliers to fit on, at most.
         examples: Training pictures to fit on, at most, each once as it is and once augmented.
-        pages: Digits on pages among them, at most, for models that were trained on pages.
+        pages: Digits on pages beside them, at most, for models that were trained on pages.
         test_outliers: Outliers to measure on (the metric strangers_refused).
         steps: Training steps of the probe.
     """
 
     outliers: int = 12_000
     examples: int = 12_000
-    pages: int = 4_000
+    pages: int = 16_000
     test_outliers: int = 1_000
     steps: int = 3_000
 
@@ -51,56 +61,65 @@ class Familiarity(nn.Module):
     pictures (outlier exposure, Hendrycks et al., ICLR 2019). For pictures that are like neither: the
     Mahalanobis distance to the training features in their leading principal components, and the part of the
     features that those components do not explain.
+
+    Attributes:
+        whiten: Features -> their principal components, the leading ones each with variance 1, the others with
+            that of their sum.
+        components: How many are leading.
     """
 
-    mean: Tensor
-    whiten: Tensor
-    axes: Tensor
-    residual: Tensor
-
     def __init__(
-        self, features: Tensor, outliers: Tensor, components: int = 120, steps: int = PUBLISHED_OPTIONS.steps
+        self, features: Tensor, outliers: Tensor, components: int = 128, steps: int = PUBLISHED_OPTIONS.steps
     ) -> None:
         """Fit to features of training pictures, float32 (N, F), and of outliers, float32 (M, F)."""
         super().__init__()
         mean = features.mean(0)
         centred = features - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-        count = min(components, features.shape[1])
-        axes = vectors[:, -count:]
-        # Features that never vary (dead units) would otherwise divide by zero.
-        spread = values[-count:].clamp_min(1e-6 * max(float(values[-1]), 1e-6)).sqrt()
-        self.register_buffer("mean", mean)
-        self.register_buffer("axes", axes)
-        self.register_buffer("whiten", 1 / spread)
-        unexplained = (centred - centred @ axes @ axes.T).square().sum(1).mean()
-        # Where the components explain nearly everything, the rest is rounding.
-        total = centred.square().sum(1).mean()
-        self.register_buffer("residual", unexplained.clamp_min(0.01 * float(total) + 1e-6))
-        self.probe = _fit_probe(*(self._whitened(part) for part in (features, outliers)), steps)
+        values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+        values = values.flip(0).clamp_min(MIN_VARIANCE * max(float(values[-1]), MIN_VARIANCE))
+        self.components = min(components, features.shape[1])
+        variances = torch.cat([
+            values[: self.components], values[self.components :].sum().expand(len(values) - self.components)
+        ])  # fmt: skip
+        matrix = (axes.flip(1) / variances.sqrt()).T
+        self.whiten = nn.Linear(*matrix.shape).requires_grad_(False)
+        self.whiten.weight.copy_(matrix)
+        self.whiten.bias.copy_(-matrix @ mean)
+        known, others = (self._whitened(part) for part in (features, outliers))
+        probe = _fit_probe(known, others, steps)
+        with torch.no_grad():
+            strangest = probe(others)[:, 0].argsort()[: len(others) - int(LOOKALIKES * len(others))]
+        self.probe = _fit_probe(known, others[strangest], steps)
 
     def forward(self, features: Tensor) -> Tensor:
         """float32 (N, F) -> (N,) in [0, 1]."""
         whitened = self._whitened(features)
-        distance = whitened[:, :-1].square().mean(1) + whitened[:, -1].square()
+        distance = whitened[:, : self.components].square().mean(1)
+        if whitened.shape[1] > self.components:
+            distance = distance + whitened[:, self.components].square()
         probability: Tensor = self.probe(whitened)[:, 0].sigmoid()
-        return probability * torch.exp(-0.05 * distance)
+        return probability * torch.exp(-DISTANCE_WEIGHT * distance)
 
     def _whitened(self, features: Tensor) -> Tensor:
-        """float32 (N, components + 1): whitened components, and the length of the unexplained rest."""
-        centred = features - self.mean
-        projected = centred @ self.axes
-        rest = (centred - projected @ self.axes.T).square().sum(1, keepdim=True)
-        whitened = torch.cat([projected * self.whiten, (rest / self.residual).sqrt()], dim=1)
+        """Whitened components, and where there are more of them the length of the rest.
+
+        Returns:
+            float32 (N, components) or (N, components + 1).
+        """
+        whitened: Tensor = self.whiten(features)
+        if whitened.shape[1] > self.components:
+            leading, others = whitened.split([self.components, whitened.shape[1] - self.components], dim=1)
+            whitened = torch.cat([leading, others.square().sum(1, keepdim=True).sqrt()], dim=1)
         return whitened.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
 
 
-def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 128) -> nn.Module:
+def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 64) -> nn.Module:
     """A network with a positive score for examples, negative for outliers, both weighing the same."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     probe = nn.Sequential(nn.Linear(examples.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1))
     optimizer = torch.optim.AdamW(probe.parameters(), lr=3e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     targets = torch.cat([torch.ones(PROBE_BATCH_SIZE), torch.zeros(PROBE_BATCH_SIZE)])
     with torch.enable_grad():
         for _ in range(steps):
@@ -112,6 +131,7 @@ def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 128
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            schedule.step()
     return probe.eval().requires_grad_(False)
 
 

@@ -1,5 +1,8 @@
 """The exported modules: a network, and all that turns its scores into the graph's outputs."""
 
+import copy
+
+import torch
 from torch import Tensor, nn
 
 from training.export.calibration import Interval
@@ -13,13 +16,17 @@ class Classifier(nn.Module):
 
     def __init__(self, network: Network, temperature: float, familiarity: Familiarity) -> None:
         super().__init__()
-        self.network, self.temperature, self.familiarity = network, temperature, familiarity
+        self.body = _Body(network)
+        self.head = copy.deepcopy(network.head)
+        with torch.no_grad():
+            self.head.weight /= temperature
+            self.head.bias /= temperature
+        self.familiarity = familiarity
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Calibrated probabilities."""
-        features = self.network.features(to_float(pixels))
-        logits = self.network.scores(features) / self.temperature
-        return logits.softmax(1), self.familiarity(features)
+        features = self.body(pixels)
+        return self.head(features).softmax(1), self.familiarity(features)
 
 
 class Regressor(nn.Module):
@@ -39,3 +46,27 @@ class Regressor(nn.Module):
         log_price = scores * self.scaler.std + self.scaler.mean
         low, high = (log_price + bound for bound in self.interval(scores))
         return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
+
+
+class _Body(nn.Module):
+    """pixels uint8 (N, H, W, C) -> features (N, F) of a network.
+
+    Where black is 0 to the network, its first convolution takes over the division by 255 and by the standard
+    deviation: three passes over all pixels less.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        first = next(iter(network.body.children()), None)
+        self.folded = isinstance(first, nn.Conv2d) and not network.mean.any()
+        if self.folded:
+            with torch.no_grad():
+                weight = next(self.network.body.parameters())
+                weight /= 255 * network.std
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if not self.folded:
+            return self.network.features(to_float(pixels))
+        features: Tensor = self.network.body(pixels.permute(0, 3, 1, 2).float())
+        return features

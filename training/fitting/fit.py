@@ -19,10 +19,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.data.splits import Examples, Splits, group_weights
 from training.fitting.auxiliary import MultiTaskNetwork
-from training.fitting.device import best_device, half_precision
+from training.fitting.distillation import OUTLIER, distillation_losses
 from training.fitting.progress import TrainingProgress
 from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult, save_atomically
 from training.networks.architectures import Network, to_float
+from training.networks.device import best_device, half_precision
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def fit(
     scaler = LogPriceScaler.of(splits.train.targets) if recipe.task == "regression" else None
     pixels, targets = _on_device(splits.train, scaler, device)
     validation = _on_device(splits.validation, scaler, device)
+    taught = None if splits.train.scores is None else torch.from_numpy(splits.train.scores).to(device)
     facts = network.encode(splits.train, device)
     weights = torch.from_numpy(group_weights(splits.train)).to(device)
     steps_per_epoch = max(len(pixels) // recipe.batch_size, 1)
@@ -69,7 +71,9 @@ def fit(
                 pictures = recipe.augment(to_float(pixels[index]))
                 with half_precision(device, network):
                     scores, logits = network(pictures)
-                each = _losses(recipe, scores.float(), targets[index])
+                each = _losses(
+                    recipe, scores.float(), targets[index], None if taught is None else taught[index]
+                )
                 each = each + network.auxiliary_losses(logits, {k: fact[index] for k, fact in facts.items()})
                 loss = (each * weights[index]).mean()
                 state.step(loss)
@@ -168,11 +172,18 @@ def _on_device(
     return torch.from_numpy(examples.pixels).to(device), targets.to(device)
 
 
-def _losses(recipe: Recipe, scores: Tensor, targets: Tensor) -> Tensor:
+def _losses(recipe: Recipe, scores: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
     """One loss per picture, float32 (N,)."""
-    if recipe.task == "classification":
-        return F.cross_entropy(scores, targets, label_smoothing=recipe.label_smoothing, reduction="none")
-    return (scores[:, 0] - targets).abs()
+    if recipe.task == "regression":
+        return (scores[:, 0] - targets).abs()
+    losses = F.cross_entropy(
+        scores,
+        targets,
+        ignore_index=OUTLIER,
+        label_smoothing=recipe.label_smoothing,
+        reduction="none",
+    )
+    return losses if taught is None else distillation_losses(losses, scores, targets, taught)
 
 
 @torch.no_grad()
@@ -188,7 +199,8 @@ def _validate(
 def _metric(scaler: LogPriceScaler | None, scores: Tensor, targets: Tensor) -> Tensor:
     """Accuracy, or the median relative error of the price."""
     if scaler is None:
-        return (scores.argmax(1) == targets).float().mean()
+        known = targets != OUTLIER
+        return (scores.argmax(1) == targets)[known].float().mean()
     return ((scores[:, 0] - targets) * scaler.std).expm1().abs().median()
 
 

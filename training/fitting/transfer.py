@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from training.data import augment
 from training.data.splits import Examples, Splits, group_weights
-from training.fitting.device import best_device, half_precision
 from training.fitting.fit import fit
 from training.fitting.result import EpochMetrics, LogPriceScaler, TrainingResult
 from training.networks.architectures import Ensemble, Network, to_float
+from training.networks.device import best_device, half_precision
 from training.recipe import Recipe
 
 VIEWS_PER_PHOTO = 4

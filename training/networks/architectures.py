@@ -88,6 +88,20 @@ def digits_cnn(repeats: int = 3) -> Network:
     return Network(body, nn.Linear(128, 10), MNIST_MEAN, MNIST_STD)
 
 
+def digits_small_cnn() -> Network:
+    """Seven convolutions, 28 -> 14 -> 7 pixels by strides: a fifth of the multiplications of `digits_cnn`.
+
+    Black stays 0, so that export can put the scale into the first convolution.
+    """
+    body = nn.Sequential(
+        *_conv(1, 16), *_conv(16, 32, stride=2),
+        *_convs(32, 32, 2), *_conv(32, 64, stride=2),
+        *_convs(64, 64, 2), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(64 * 3 * 3, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, nn.Linear(128, 10), (0.0,), MNIST_STD)
+
+
 def cars_mlp(side: int) -> Network:
     """The lecture's first price network: one hidden layer of 100 units."""
     body = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 100), nn.ReLU())

@@ -22,7 +22,7 @@ def train_zoo(folder: Path, data: Path) -> None:
     digits = replace(
         RECIPES["digits-cnn"],
         network=lambda: small_cnn(channels=1, side=28, outputs=10), augment=augment.distorted,
-        epochs=2, batch_size=64, floors={"accuracy": 0.9}, pages=0, finish={},
+        epochs=2, batch_size=64, floors={"accuracy": 0.9}, pages=0, outliers=0, teacher=None, finish={},
     )  # fmt: skip
     cars = replace(
         RECIPES["drawn-cars"],
