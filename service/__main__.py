@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from service.cores import usable_cores
 from service.monitoring.logging import configure_logging
@@ -33,15 +34,10 @@ def main() -> None:
     _find_temporary_folder()
     workers = 1 if options.check else settings.workers or _default_workers(settings)
     with new_shared_folder(workers) if workers > 1 else contextlib.nullcontext():
-        # Here: prometheus_client looks for the shared folder when it is imported.
-        from service.server import serve
-
-        if options.check:
-            serve.check(settings)
-        elif workers > 1:
-            serve.serve_in_workers(settings, workers, options.host, options.port)
+        if workers > 1:
+            _serve_in_workers(settings, workers, options)
         else:
-            serve.serve_here(settings, options.host, options.port)
+            _serve_or_check(settings, options)
 
 
 def _default_workers(settings: Settings) -> int:
@@ -55,6 +51,32 @@ def _default_workers(settings: Settings) -> int:
         return 1 if choose_device(settings.device).name == "cuda" else usable_cores()
     except DeviceError:
         return 1  # which says why when it opens the models
+
+
+# Imports follow here: prometheus_client looks for the shared folder when it is imported.
+
+
+def _serve_or_check(settings: Settings, options: argparse.Namespace) -> None:
+    from service.server import serve
+
+    if options.check:
+        serve.check(settings)
+    else:
+        serve.serve_here(settings, options.host, options.port)
+
+
+def _serve_in_workers(settings: Settings, workers: int, options: argparse.Namespace) -> None:
+    from service.server.opening import open_for_workers
+
+    # BentoML takes as long to import as the models to open.
+    with ThreadPoolExecutor(1) as thread:  # which has ended when the first worker is forked
+        opening = thread.submit(open_for_workers, settings)
+        from service.server import serve
+        from service.server.app import import_application
+
+        import_application()
+        opened = opening.result()
+    serve.serve_in_workers(settings, workers, opened, options.host, options.port)
 
 
 def _options() -> argparse.Namespace:

@@ -8,21 +8,17 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import uvicorn
 
-from models.model import ZooError, find_model_files
 from service import malloc
 from service.application import Application
 from service.http.connection import Connection
-from service.inference.device import DeviceError, choose_device
-from service.inference.session import OpenModels, open_models
-from service.monitoring.prediction_log import jsonl_files
+from service.inference.session import OpenModels
 from service.monitoring.shared.worker_group import WorkerGroup
-from service.server.app import create_app, import_application
+from service.server.app import create_app
+from service.server.opening import explained
 from service.server.supervisor import Supervisor, listen
 from service.settings import Settings
 
@@ -39,13 +35,18 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         sys.exit(1)
 
 
-def serve_in_workers(settings: Settings, workers: int, host: str, port: int) -> NoReturn:
-    """Serve in this many processes, and replace one that dies, until a signal ends all."""
-    # BentoML's server takes as long to import as the models to open; that is done once for all workers too.
-    with ThreadPoolExecutor(1) as thread:  # it has ended when the first worker is forked
-        opening = thread.submit(_open_models, settings)
-        import_application()
-        opened = opening.result()
+def serve_in_workers(
+    settings: Settings, workers: int, opened: OpenModels | None, host: str, port: int
+) -> NoReturn:
+    """Serve in this many processes, and replace one that dies, until a signal ends all.
+
+    Args:
+        settings: Of the service.
+        workers: Processes.
+        opened: Models for all of them; None where each has to open its own.
+        host: Address to listen on.
+        port: To listen on.
+    """
     try:
         listening = listen(host, port)
     except OSError as error:
@@ -71,35 +72,9 @@ def serve_in_workers(settings: Settings, workers: int, host: str, port: int) -> 
 
 
 def check(settings: Settings) -> Application:
-    """Open everything for a single process, or end with exit code 1 and the reason.
-
-    The reason: a model file is bad, the device is not there, the prediction log cannot be written.
-    """
-    with _explained():
-        if settings.prediction_log:
-            jsonl_files.check(settings.prediction_log)
+    """Open everything for a single process, or end with exit code 1 and the reason."""
+    with explained(settings):
         return Application.open(settings)
-
-
-def _open_models(settings: Settings) -> OpenModels | None:
-    """Models for all workers; None on a GPU, whose state no fork may copy: each worker opens them then.
-
-    Ends the process as `check` does.
-    """
-    with _explained():
-        if settings.prediction_log:
-            jsonl_files.check(settings.prediction_log)
-        if choose_device(settings.device).name == "cuda":
-            return None
-        return open_models(find_model_files(settings.models_dir), settings)
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except (ZooError, DeviceError, jsonl_files.LogError) as error:
-        sys.exit(f"error: {error}")
 
 
 def _end_without_supervisor(loop: asyncio.AbstractEventLoop, supervisor_pipe: int) -> None:
