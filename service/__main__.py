@@ -12,6 +12,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from service import malloc
 from service.cores import usable_cores
 from service.monitoring.logging import configure_logging
 from service.monitoring.shared.folder import new_shared_folder
@@ -31,6 +32,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"error: {error}")
     configure_logging(settings.log_format)
+    malloc.limit_arenas()
     _find_temporary_folder()
     workers = 1 if options.check else settings.workers or _default_workers(settings)
     with new_shared_folder(workers) if workers > 1 else contextlib.nullcontext():

@@ -3,6 +3,21 @@
 import ctypes
 import sys
 
+M_ARENA_MAX = -8
+"""The parameter of mallopt(3) that says how many arenas threads share."""
+
+MAX_ARENAS = 2
+
+
+def limit_arenas() -> None:
+    """Let threads share MAX_ARENAS arenas; does nothing without glibc. Called before threads start.
+
+    By default each thread gets an arena of its own, which keeps what large pictures took of it: two workers
+    that decode and run photos hold 11 MB more (docs/log.md).
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_ARENA_MAX, MAX_ARENAS)
+
 
 def trim() -> None:
     """Return free memory to the system; does nothing without glibc.

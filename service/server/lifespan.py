@@ -27,9 +27,9 @@ SHUTDOWN_GRACE_S = 5.0
 SWEEP_INTERVAL_S = 1.0
 """Between two looks at how long clients have kept the service waiting."""
 
-TRIM_INTERVAL_S = 30.0
-"""Between two trims of freed memory: 2 to 13 ms in a thread, for 20 to 40 MB after a flood of requests
-(docs/log.md)."""
+TRIM_INTERVAL_S = 5.0
+"""Between two trims of freed memory: 2 to 13 ms in a thread, for 20 to 50 MB after a flood of requests, in each
+worker (docs/log.md)."""
 
 
 @contextlib.asynccontextmanager
