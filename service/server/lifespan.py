@@ -28,8 +28,8 @@ SWEEP_INTERVAL_S = 1.0
 """Between two looks at how long clients have kept the service waiting."""
 
 TRIM_INTERVAL_S = 5.0
-"""Between two trims of freed memory: 2 to 13 ms in a thread, for 20 to 50 MB after a flood of requests, in each
-worker (docs/log.md)."""
+"""Between two trims of freed memory: 2 to 13 ms in a thread, for 20 to 50 MB of each worker after a flood
+(docs/log.md)."""
 
 
 @contextlib.asynccontextmanager
