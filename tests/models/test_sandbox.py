@@ -27,6 +27,7 @@ def test_memory_limit(tmp_path):
         asyncio.run(verify_in_subprocess(corrupted(tmp_path, squares(60_000))))
 
 
+@pytest.mark.slow
 def test_time_limit(tmp_path, monkeypatch):
     """A product of 10 TFLOP, which no CPU computes within the limit."""
     monkeypatch.setattr(sandbox, "TIME_LIMIT_S", 2.0)

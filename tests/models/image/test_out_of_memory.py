@@ -13,6 +13,8 @@ from loadtests.server import REPO
 from models.image.decode import FORMATS
 from tests.support.images import pictures
 
+pytestmark = pytest.mark.slow
+
 PAGE = pictures.landscape(800, 800)
 
 OPEN_UNDER_LIMITS = """

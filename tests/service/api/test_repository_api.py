@@ -35,6 +35,7 @@ def test_a_bad_file_is_not_loaded_by_a_call(swapping, name, bad, why):
     assert version(url, name) == "1"
 
 
+@pytest.mark.slow
 def test_unload_and_load(swapping):
     url, zoo = swapping
     put(zoo, "told", model_file("told", "1"))

@@ -81,6 +81,7 @@ SLOW = {
 """What is sent, and the seconds that the server waits for the rest."""
 
 
+@pytest.mark.slow
 def test_slow_clients_are_answered_408(impatient):
     """All at once, as each takes seconds."""
 
@@ -101,6 +102,7 @@ def test_slow_clients_are_answered_408(impatient):
     assert ended(impatient, "slow") == before + len(SLOW)
 
 
+@pytest.mark.slow
 def test_a_byte_now_and_then_is_slow_too(impatient):
     """The time for a body does not begin anew with each byte."""
     with connect(impatient) as connection:
