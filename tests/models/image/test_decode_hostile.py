@@ -15,7 +15,7 @@ from models.image.decode import FORMATS, PictureError, open_picture
 from tests.support.images import kinds, pictures
 
 # Pillow warns of odd metadata; open_picture filters that (models/image/decode.py), pytest resets it.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 
 SIDE = 64
 SCENE = pictures.landscape(120, 80)

@@ -88,9 +88,12 @@ def printed(script: str) -> float:
     return float(ended.stdout)
 
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="no Linux: run in a container; /proc and glibc are Linux's"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="no Linux: run in a container; /proc and glibc are Linux's"
+    ),
+]
 
 
 def test_what_was_freed_goes_back_to_the_system():
