@@ -29,7 +29,7 @@ run: .venv/ready  ## serve the models of the repository on http://localhost:3000
 test: .venv-dev/ready .venv/ready  ## all tests but the benchmark's own
 	$(PYTEST) -m "not bench" $(PARALLEL)
 
-test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no container and no patience: 80 s
+test-fast: .venv-dev/ready .venv/ready  ## the tests that need no browser, no container and no patience: a minute
 	$(PYTEST) -m "not slow and not browser and not container and not bench" $(PARALLEL)
 
 test-bench: .venv-dev/ready .venv/ready  ## the tests of loadtests/bench
