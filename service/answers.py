@@ -132,9 +132,9 @@ def price_facts(card: RegressorCard, outputs: Outputs) -> PriceFacts:
         outputs: `value`, `low`, `high` and `familiarity`, each float32 ().
     """
     return PriceFacts.model_construct(
-        price=round(float(outputs["value"])),
-        low=round(float(outputs["low"])),
-        high=round(float(outputs["high"])),
+        price=float(round(float(outputs["value"]))),
+        low=float(round(float(outputs["low"]))),
+        high=float(round(float(outputs["high"]))),
         coverage=card.coverage,
         currency=card.unit,
         basis=card.basis,
