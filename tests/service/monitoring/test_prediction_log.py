@@ -77,6 +77,7 @@ def test_pictures_are_kept_once_where_asked(zoo, tmp_path):
     folder = tmp_path / "log"
     size = len(PNG) + len(FOUR) - 1
     options = {"prediction_log": str(folder), "log_pictures": "true", "log_pictures_bytes": str(size)}
+    options["workers"] = "1"  # the limit is that of each worker
     with serving(zoo, tmp_path / "server.log", **options) as url:
         for request_id, image in (("a", PNG), ("b", PNG), ("c", FOUR)):
             classify(url, image, request_id).raise_for_status()
