@@ -73,7 +73,7 @@ class EarlyRefusals(Refusals):
         """
         path, _, query = url.partition(b"?")
         refusal = self._refusal(path, RequestHead({}, query).model if query else None, passes=True)
-        if refusal is None or not self._keys.is_authorised(dict(headers)):
+        if refusal is None or not self._keys.is_valid(dict(headers)):
             return None
         self._count(path, *refusal)
         engine, refused = refusal

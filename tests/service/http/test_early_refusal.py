@@ -43,6 +43,12 @@ def metrics(url):
     return CLIENT.get(f"{url}/metrics", headers={"X-API-Key": "a-key-of-sixteen"}).text
 
 
+def refused_keys(url):
+    """Requests without a valid key."""
+    line = 'glimpse_access_refused_total{reason="key"}'
+    return next((float(one.split()[-1]) for one in metrics(url).splitlines() if one.startswith(line)), 0.0)
+
+
 class RawClient:
     """One connection, on which heads and bodies are sent apart."""
 
@@ -55,6 +61,7 @@ class RawClient:
         return self
 
     def __exit__(self, *error):
+        self._file.close()
         self._socket.close()
 
     def send_head(self, path="/classify", key="a-key-of-sixteen", **headers):
@@ -106,10 +113,12 @@ def test_it_is_counted_as_any_refusal(full):
 def test_what_comes_before_a_refusal_still_does(full):
     """A missing key, and a client that waits before it sends its body."""
     url, _ = full
+    before = refused_keys(url)
     with RawClient(url) as client:
         client.send_head(key="another-key-of-no-use")
         client.send(PNG)
         assert client.receive()[0] == 401
+    assert refused_keys(url) == before + 1
     with RawClient(url) as client:
         client.send_head(Expect="100-continue")
         client.send(PNG)

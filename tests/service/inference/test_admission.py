@@ -1,19 +1,10 @@
 """Admission: nobody is let in to wait for nothing, and what Retry-After says is true."""
 
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from service.inference.admission import ALWAYS_ADMITTED, Admission, Refused
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """time.perf_counter() under control: seconds, as a list of one."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    return now
 
 
 def check(admission):

@@ -13,14 +13,6 @@ def soon() -> float:
     return time.perf_counter() + WITHIN_S
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """time.perf_counter() under control: seconds, as a list of one."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    return now
-
-
 def worker(clock, seconds, done, name):
     """Work that takes its time by the clock, and notes its name when it is done."""
 

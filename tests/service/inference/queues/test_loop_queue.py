@@ -17,14 +17,6 @@ def soon() -> float:
     return time.perf_counter() + WITHIN_S
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """time.perf_counter() under control: seconds, as a list of one."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    return now
-
-
 def test_work_runs_on_the_thread_of_the_loop():
     threads = set()
 
