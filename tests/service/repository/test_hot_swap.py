@@ -152,3 +152,27 @@ def test_all_workers_follow(tmp_path):
         wait_for(2, lambda: len(set(workers_of(url)) - {before[0]}))
         wait_for(True, lambda: {version(url, "digits-mlp") for _ in range(16)} > {"404"})
         wait_for({"2"}, versions)
+
+
+def test_a_call_is_answered_when_all_workers_have_changed(tmp_path):
+    """Nobody watches the folder: what the other worker knows, it was told."""
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    put(zoo, "digits-linear", model_file(version="1"))
+    put(zoo, "digits-mlp", model_file("digits-mlp", of="digits-mlp"))
+    settings = {"workers": "2", "model_control": "true", "watch_models": "false"}
+    with serving(zoo, tmp_path / "log", **settings) as url:
+
+        def versions() -> set[str]:
+            return {version(url, "digits-linear") for _ in range(16)}
+
+        wait_until(
+            lambda: (
+                len(workers_of(url)) == 2 and (tmp_path / "log").read_text().count("startup complete") == 2
+            )
+        )
+        put(zoo, "digits-linear", model_file(version="2"))
+        change(url, "digits-linear", "load").raise_for_status()
+        assert versions() == {"2"}
+        change(url, "digits-linear", "unload").raise_for_status()
+        assert versions() == {"404"}
