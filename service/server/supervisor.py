@@ -88,7 +88,6 @@ class Supervisor:
 
     def _fork(self, worker: int) -> None:
         self._due.pop(worker, None)
-        self._group.forget(worker)
         self._missed[worker], self._last_beats[worker] = 0, 0.0
         # A signal for the child that comes before it has its own handlers would go into the pipe of this one.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -27,6 +27,7 @@ def run_worker(group, supervisor_pipe):
     mode = sys.argv[2]
     if mode == "never ready":
         sys.exit(7)
+    group.open_connections.own = 1
     (folder / str(os.getpid())).touch()
     first = len(list(folder.iterdir())) <= group.size
     while True:
@@ -38,7 +39,9 @@ def run_worker(group, supervisor_pipe):
 
 supervisor.CHECK_INTERVAL_S = 0.1
 group = WorkerGroup(2)
-sys.exit(supervisor.Supervisor(group, run_worker, 1.0).run())
+code = supervisor.Supervisor(group, run_worker, 1.0).run()
+print(group.open_connections.total(), file=sys.stderr)
+sys.exit(code)
 """
 
 
@@ -54,8 +57,9 @@ def test_a_worker_that_dies_or_hangs_is_replaced(tmp_path, mode):
     process = supervised(tmp_path, mode)
     wait_until(lambda: len(list(tmp_path.iterdir())) >= 4)  # two of them are replacements
     process.terminate()
-    process.communicate(timeout=WITHIN_S)
+    _, printed = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 0
+    assert printed.splitlines()[-1] == "0.0"  # nothing that an ended worker held counts
     pids = [int(file.name) for file in tmp_path.iterdir()]
     assert all(has_ended(pid) for pid in pids)
 
