@@ -12,7 +12,7 @@ from models.card import Outputs
 from models.image.decode import open_picture, pixel_count
 from models.image.views import Pixels
 from models.model import Model
-from service.inference.queues.lanes import clear_frames
+from service.inference.queues.lanes import each
 from service.settings import Settings
 
 MAX_SMALL_BYTES = 64 * 2**10
@@ -129,27 +129,22 @@ class Pipeline:
 
         An error of the model is a ModelFailed.
         """
-        answers: list[Answered | Exception] = []
-        prepared: dict[int, Prepared] = {}
-        for index, item in enumerate(items):
-            try:
-                prepared[index] = self.prepare(item)
-            except Exception as error:
-                clear_frames(error)
-                answers.append(error)
-            else:
-                answers.append(NotFinite())  # replaced below
-        if not prepared:
-            return answers
+        prepared = each(self.prepare)(items)
+        ready = [one for one in prepared if isinstance(one, Prepared)]
+        answers = iter(self._infer_ready(ready) if ready else [])
+        return [next(answers) if isinstance(one, Prepared) else one for one in prepared]
+
+    def _infer_ready(self, ready: list[Prepared]) -> list[Answered | Exception]:
         start = time.perf_counter()
+        rows: list[Outputs | Exception]
         try:
-            rows = self.infer([one.pixels for one in prepared.values()])
+            rows = self.infer([one.pixels for one in ready])
         except Exception as error:
-            rows = [error] * len(prepared)
+            rows = [error] * len(ready)
         infer_s = time.perf_counter() - start
-        for (index, one), row in zip(prepared.items(), rows, strict=True):
-            if isinstance(row, Exception):
-                answers[index] = ModelFailed(row)
-            else:
-                answers[index] = Answered(row, one.decode_s, one.view_s, infer_s)
-        return answers
+        return [
+            ModelFailed(row)
+            if isinstance(row, Exception)
+            else Answered(row, one.decode_s, one.view_s, infer_s)
+            for one, row in zip(ready, rows, strict=True)
+        ]

@@ -111,14 +111,14 @@ def each(work: Callable[[Item], Result]) -> Callable[[list[Item]], list[Result |
             try:
                 results.append(work(item))
             except Exception as error:
-                clear_frames(error)
+                _clear_frames(error)
                 results.append(error)
         return results
 
     return work_each
 
 
-def clear_frames(error: BaseException | None) -> None:
+def _clear_frames(error: BaseException | None) -> None:
     """Drop the locals of an error's frames: the picture among them would live as long as the error."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
