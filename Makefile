@@ -14,7 +14,7 @@ export ORT_DISABLE_TELEMETRY := 1
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help run test test-fast test-bench coverage check check-format check-lint check-types check-imports \
-  check-spelling hooks train evaluate loadtest bench gpu-check image test-image lock clean
+  check-spelling hooks train evaluate course loadtest bench gpu-check image test-image lock clean
 
 help:  ## list the targets
 	@awk 'BEGIN { FS = ":.*  ## " } \
@@ -74,6 +74,9 @@ train: .venv-dev/ready  ## train and export every model whose data is at hand
 
 evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
 	$(DEV)/python -m training evaluate
+
+course: .venv-dev/ready  ## run every lab of the lectures; writes docs/course, half an hour
+	$(DEV)/python -m training course
 
 ##@ Measure
 loadtest: .venv-dev/ready .venv/ready  ## 30 seconds of users, report and verdict; or SHAPE=steps, spike, soak

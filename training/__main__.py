@@ -1,4 +1,4 @@
-"""`python -m training`: fetch data, train, evaluate and export models."""
+"""`python -m training`: fetch data, train, evaluate and export models, and run the labs of the course."""
 
 import json
 from pathlib import Path
@@ -23,6 +23,7 @@ from training.cli.options import (
 from training.cli.select import load_splits, select_models, select_recipes
 from training.cli.steps import evaluate_with_outliers, export_with_page
 from training.cli.tables import crossvalidation_table, evaluation_tables, online_tables
+from training.course.commands import run_course, run_lab
 from training.data import sources
 from training.data.splits import DataError
 from training.evaluation.crossvalidate import crossvalidate
@@ -178,6 +179,10 @@ def crossvalidate_model(
     which = "all folds" if not only else "folds " + ", ".join(map(str, only))
     split = "by picture" if at_random else "by group"
     console.print(crossvalidation_table(f"{name}: {which} of {folds}, split {split}", held_out))
+
+
+app.command(name="lab")(run_lab)
+app.command(name="course")(run_course)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Labs on how a network learns: batches, rates, surfaces, generalisation, metrics."""

@@ -1,0 +1,1 @@
+"""Labs on what a network is made of: neurons, graphs, layers, shapes."""

@@ -1,0 +1,1 @@
+"""Labs on the tools around a training."""

@@ -1,0 +1,1 @@
+"""Labs on pictures: templates, filters, convolutions, descriptors."""
