@@ -1,7 +1,7 @@
 """The labs of the course: each system of the lectures, run on the networks that are served.
 
-A lab is a module with `run(workbench) -> Page` (training/course/page.py); LABS names them in the order in which
-one reads them. Nothing outside this package depends on it, save the command line.
+A lab is a module with `run(workbench) -> Page` (training/course/page.py); LABS names them in reading order.
+Nothing outside this package depends on it, save the command line.
 """
 
 from dataclasses import dataclass

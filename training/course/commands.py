@@ -12,8 +12,8 @@ from models.atomic import write_atomically
 from training.cli.console import console
 from training.cli.options import DataFolder
 from training.course import LABS, Lab
-from training.course.workbench import Workbench
 from training.course.page import Page
+from training.course.workbench import Workbench
 from training.data.sources import DATA
 from training.data.splits import DataError
 
@@ -22,9 +22,9 @@ PAGES = Path("runs/lab")
 INTRODUCTION = """\
 # The course behind Glimpse
 
-Glimpse grew out of five lectures on neural networks. Each page below takes one claim of theirs, runs it on the
-networks and pictures of this repository, and says whether it held. `python -m training lab NAME` runs one of them
-again, `make course` all of them.
+Glimpse grew out of five lectures on neural networks. Each page below takes one claim of theirs, runs it on
+the networks and pictures of this repository, and says whether it held. `python -m training lab NAME` runs
+one of them again, `make course` all of them.
 """
 
 Small = Annotated[bool, typer.Option("--small", help="A run of seconds, on little data.")]
