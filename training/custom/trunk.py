@@ -1,0 +1,121 @@
+"""The trunk: a pretrained network without its last layer, which describes pictures it was never trained on."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+
+from models.atomic import replacing
+from models.image.views import View
+from training.data.splits import DataError
+from training.networks import efficientnet
+from training.networks.architectures import to_float
+
+LITE2 = "efficientnet-lite2"
+
+Describe = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""Pixels uint8 (N, H, W, 3) -> features float32 (N, F)."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A pretrained network without its classifier.
+
+    Attributes:
+        name: As the command line takes it.
+        body: Normalised pictures float32 (N, 3, H, W) -> features (N, width).
+        width: Features of a picture.
+        mean: Of each colour, subtracted from pictures in [0, 1].
+        std: Of each colour, divides them.
+    """
+
+    name: str
+    body: nn.Module
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @staticmethod
+    def load(name: str, root: Path) -> "Trunk":
+        """The trunk with its pretrained weights.
+
+        Args:
+            name: LITE2, whose weights install from a package, or a network of timm, whose weights timm fetches.
+            root: The data folder.
+
+        Raises:
+            DataError: There is no such network, or its weights cannot be fetched.
+        """
+        if name == LITE2:
+            body = nn.Sequential(*efficientnet.efficientnet_lite2(root)).eval()
+            return Trunk(name, body, efficientnet.FEATURES, efficientnet.MEAN, efficientnet.STD)
+        import timm  # takes a second to load
+
+        try:
+            network = timm.create_model(name, pretrained=True, num_classes=0).eval()
+        except Exception as error:  # timm, huggingface_hub and their HTTP clients raise a dozen types
+            raise DataError(
+                f"--trunk {name}: timm has no such network, or cannot fetch it: {error}"
+            ) from None
+        config = network.pretrained_cfg
+        return Trunk(name, network, network.num_features, config["mean"], config["std"])
+
+    def describe(self, view: View, root: Path, threads: int) -> Describe:
+        """The trunk in onnxruntime, which on a CPU takes a third of torch's time.
+
+        Args:
+            view: Of the pixels.
+            root: The data folder; the graph is kept in its folder cache.
+            threads: To run it with.
+        """
+        key = hashlib.sha256(repr((self.name, view.shape, self._digest())).encode()).hexdigest()[:16]
+        path = root / "cache" / f"trunk-{key}.onnx"
+        if not path.exists():
+            with replacing(path) as partial:
+                self._write(view, partial)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = ort.InferenceSession(path, options, providers=ort.get_available_providers())
+        return lambda pixels: session.run(["features"], {"pixels": pixels})[0]  # type: ignore[no-any-return]
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for name, value in sorted(self.body.state_dict().items()):
+            digest.update(name.encode() + value.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _write(self, view: View, path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside the exporter
+            torch.onnx.export(
+                _Described(self), (torch.zeros((2, *view.shape), dtype=torch.uint8),), path, dynamo=True,
+                verbose=False, input_names=["pixels"], output_names=["features"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False,
+            )  # fmt: skip
+
+
+class _Described(nn.Module):
+    """uint8 (N, H, W, 3) -> float32 (N, F)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.body = trunk.body
+        self.register_buffer("mean", torch.tensor(trunk.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(trunk.std).view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        pictures = to_float(pixels)
+        if pictures.shape[1] == 1:
+            pictures = pictures.expand(-1, 3, -1, -1)
+        features: Tensor = self.body((pictures - self.mean) / self.std)
+        return features
