@@ -14,7 +14,17 @@ from training.data.splits import Splits
 
 pytestmark = pytest.mark.browser
 
-RING = [(0.5, 0.15), (0.3, 0.3), (0.27, 0.5), (0.3, 0.7), (0.5, 0.85), (0.7, 0.7), (0.73, 0.5), (0.7, 0.3), (0.5, 0.15)]
+RING = [
+    (0.5, 0.15),
+    (0.3, 0.3),
+    (0.27, 0.5),
+    (0.3, 0.7),
+    (0.5, 0.85),
+    (0.7, 0.7),
+    (0.73, 0.5),
+    (0.7, 0.3),
+    (0.5, 0.15),
+]
 """A zero, in shares of the pad."""
 
 
@@ -24,7 +34,9 @@ def chromium() -> Iterator[Browser]:
     if executable is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         browser.close()
 

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from models.image.decode import PictureError, open_picture
 from training.course.vision.served import Served
-from training.data.splits import Examples, Splits
+from training.course.workbench import Workbench
+from training.data.splits import DataError, Examples, Splits
 from training.fitting.fit import fit
 from training.networks.architectures import Network
 from training.recipes.digits import LINEAR
@@ -33,7 +35,7 @@ class Templates:
 
     @staticmethod
     def of(weight: Array, bias: Array, mean: float = 0.0, std: float = 1.0) -> "Templates":
-        """The templates of a layer whose input is (pixels - mean) / std: w (x - m) / s + b = (w / s) x + ..."""
+        """Of a layer whose input is (pixels - mean) / std: w (x - m) / s + b = (w / s) x + b - (w / s) m."""
         rows = np.asarray(weight, np.float64) / std
         return Templates(rows, bias - rows.sum(axis=1) * mean)
 
@@ -66,7 +68,7 @@ def flat(pixels: npt.NDArray[np.uint8]) -> Array:
 
 
 def error(rows: Array, x: Array, target: int) -> Array:
-    """e = target probabilities - softmax(W x), (K,): what the lecture's rule multiplies the picture by."""
+    """Target probabilities - softmax(W x), (K,): what the lecture's rule multiplies the picture by."""
     e = -softmax(rows @ x)
     e[target] += 1
     return e
@@ -139,3 +141,14 @@ def class_means(part: Examples, classes: int) -> Array:
 def accuracy(templates: Templates, part: Examples) -> float:
     """Share of the pictures whose best match is their own class."""
     return float((templates.scores(flat(part.pixels)).argmax(axis=1) == part.targets).mean())
+
+
+def looked_at(workbench: Workbench, test: Examples) -> tuple[Array, str]:
+    """The user's digit as the service sees it, (784,), else the first two of the test split; and its name."""
+    if workbench.picture is None:
+        return flat(test.pixels[test.targets == 2][0]), "a two of the test split"
+    try:
+        picture = open_picture(workbench.picture.read_bytes(), LINEAR.view.shorter_side)
+    except (OSError, PictureError) as failure:
+        raise DataError(f"{workbench.picture}: {failure}") from None
+    return flat(LINEAR.view(picture)), workbench.picture.name

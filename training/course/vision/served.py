@@ -102,3 +102,9 @@ class Served:
             for start in range(0, len(pixels), BATCH)
         ]
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
+
+    @property
+    def features(self) -> str:
+        """Name of what the head gets, (N, F)."""
+        head = next(node for node in self._nodes if any(name.endswith("head.weight") for name in node.input))
+        return str(head.input[0])

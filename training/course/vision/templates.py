@@ -1,4 +1,4 @@
-"""Lab "templates": each weight row of a linear layer is a picture, and a score is an inner product with it."""
+"""Lab "templates": a weight row of a linear layer is a picture, a score the inner product with it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,7 +6,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.image.decode import PictureError, open_picture
 from training.course.page import Link, Page, Table
 from training.course.vision.linear import (
     FOUR,
@@ -18,29 +17,19 @@ from training.course.vision.linear import (
     error,
     flat,
     learn_one_by_one,
+    looked_at,
     record_learning,
     softmax,
 )
 from training.course.vision.served import Served
 from training.course.workbench import BLUE, RED, Workbench
 from training.data import sources
-from training.data.splits import DataError, Examples
+from training.data.splits import Examples
 from training.recipes.digits import LINEAR
 
 SIDE = 28
 SHADES = plt.get_cmap("RdBu", 13)
 """Few, so that an animation of noise stays small."""
-
-
-def looked_at(workbench: Workbench, test: Examples) -> tuple[Array, str]:
-    """The user's digit as the service sees it, (784,), else the first two of the test split; and its name."""
-    if workbench.picture is None:
-        return flat(test.pixels[test.targets == 2][0]), "a two of the test split"
-    try:
-        picture = open_picture(workbench.picture.read_bytes(), LINEAR.view.shorter_side)
-    except (OSError, PictureError) as failure:
-        raise DataError(f"{workbench.picture}: {failure}") from None
-    return flat(LINEAR.view(picture)), workbench.picture.name
 
 
 def show(axes: Axes, row: Array, limit: float, title: str = "") -> None:
@@ -148,7 +137,8 @@ def run(workbench: Workbench) -> Page:
         "learned_like_served": float(np.diag(agreement(learned.rows, served.rows)).mean()),
         "error_sum": float(e.sum()),
     } | {
-        f"like_means_{seen}": float(np.diag(agreement(rows, means[:FOUR])).mean()) for seen, rows in four.items()
+        f"like_means_{seen}": float(np.diag(agreement(rows, means[:FOUR])).mean())
+        for seen, rows in four.items()
     }
     holds = gap < 1e-4 and values["own_class_matches"] == 1 and values["accuracy_four"] > 0.95
     tables = [
@@ -176,41 +166,43 @@ def run(workbench: Workbench) -> Page:
         claim="A linear layer compares a picture with one template for each class, and training draws the "
         "templates.",
         holds=holds,
-        verdict=f"Template times picture, summed, plus an offset, gives the answers of the served digits-linear"
-        f" to within {gap:.0e} on 500 test digits. Each of its ten templates resembles the mean picture of its"
-        f" own class more than that of any other. The best match is right for"
-        f" {values['accuracy_ten']:.1%} of the test digits; with four classes and the lecture's rule for"
-        f" {values['accuracy_four']:.1%}, from {values['accuracy_four_before']:.1%} before learning.",
+        verdict="Template times picture, summed, plus an offset, gives the answers of the served"
+        f" digits-linear to within {gap:.0e} on 500 test digits. Each of its ten templates resembles"
+        " the mean picture of its own class more than that of any other. The best match is right"
+        f" for {values['accuracy_ten']:.1%} of the test digits; with four classes and the lecture's"
+        f" rule for {values['accuracy_four']:.1%}, from {values['accuracy_four_before']:.1%} before"
+        " learning.",
         blocks=[
             "## Ten templates while they are learned",
             workbench.save_animation(
-                draw_learning(kept), "learning", "Ten noisy squares turn into templates of the ten digits", 400
+                draw_learning(kept), "learning", "Ten noisy squares turn into templates", 400
             ),
-            f"This is digits-linear in training by its own recipe, {epochs} epochs of it. A template is a row"
-            " of the weight matrix, 784 numbers, laid out as 28 x 28 pixels. Blue pixels speak for the class"
-            " where there is ink, red ones against it. Before the first update they are random; then shapes come"
-            " out of the noise. The 0 has a red hole, because ink in the middle excludes a 0 better than ink on"
-            " the ring suggests one. Only differences between templates count, so what all ten have in"
-            " common is taken away here.",
+            f"This is digits-linear in training by its own recipe, {epochs} epochs of it. A template is a"
+            " row of the weight matrix, 784 numbers, laid out as 28 x 28 pixels. Blue pixels speak for the"
+            " class where there is ink, red ones against it. Before the first update they are random; then"
+            " shapes come out of the noise. The 0 has a red hole, because ink in the middle excludes a 0"
+            " better than ink on the ring suggests one. Only differences between templates count, so what"
+            " all ten have in common is taken away here.",
             f"The templates of this short run correlate with the served ones, which took {LINEAR.epochs}"
             f" epochs, by {values['learned_like_served']:.2f}.",
             "## One step of learning, with four classes",
             "The lecture's rule is: template + learning rate x error x picture. The error of a class is its"
             " target, 1 or 0, minus its probability. This picture is a 2, so it is added to template 2 and"
-            f" taken away from the three others. The four errors add up to {abs(values['error_sum']):.0f}: what"
-            " one template gains the others lose.",
+            f" taken away from the three others. The four errors add up to {abs(values['error_sum']):.0f}:"
+            " what one template gains the others lose.",
             workbench.save(
                 draw_update(four[0], two, e, 0.01), "update",
-                "Four noisy templates, the error times the picture of a two, and the templates after the step",
+                "Four noisy templates, the error times the picture of a two, and the templates after the"
+                " step",
             ),
             "One picture at a time, the same step builds the templates of 0, 1, 2 and 3 (one row each):",
             workbench.save(
                 draw_four(four), "four", "Templates of 0 to 3 after no, one, ten and more pictures"
             ),
-            "A template comes to look like the mean of its class first, and then less so: their correlation is"
-            f" {values['like_means_100']:.2f} after 100 pictures, {values['like_means_1000']:.2f} after 1,000"
-            f" and {values[f'like_means_{last}']:.2f} after {last:,}. What remains to be learned are the"
-            " differences between classes that look alike, and they are not pretty.",
+            "A template comes to look like the mean of its class first, and then less so: their correlation"
+            f" is {values['like_means_100']:.2f} after 100 pictures, {values['like_means_1000']:.2f} after"
+            f" 1,000 and {values[f'like_means_{last}']:.2f} after {last:,}. What remains to be learned are"
+            " the differences between classes that look alike, and they are not pretty.",
             "## A digit and its matches",
             f"This is {name}, as the service's view prepares it. Above are the templates of digits-linear as"
             " it is served, below the products of template and picture, pixel by pixel. The sum of a product"

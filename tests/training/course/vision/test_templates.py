@@ -10,8 +10,8 @@ from PIL import Image
 
 from models.model import ZOO, open_model
 from training.course.page import Page
-from training.course.vision.linear import Templates, error, flat, softmax
-from training.course.vision.templates import looked_at, run
+from training.course.vision.linear import Templates, error, flat, looked_at, softmax
+from training.course.vision.templates import run
 from training.course.workbench import Workbench
 from training.data.splits import DataError, Splits
 
@@ -56,7 +56,7 @@ def test_products_of_template_and_picture_add_up_to_what_the_served_file_answers
 
 @given(st.integers(0, 9), st.integers(0, 2**32 - 1))
 @settings(max_examples=50)
-def test_a_step_adds_the_picture_to_its_own_template_and_takes_it_from_the_others(own: int, seed: int) -> None:
+def test_a_step_adds_the_picture_to_its_own_template_and_takes_it_from_others(own: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows, x = rng.normal(size=(10, 784)), rng.random(784)
 
