@@ -148,7 +148,7 @@ def run(workbench: Workbench) -> Page:
         holds=holds,
         verdict=f"Canny's edges draw a car in plain light with an F1 of {found['plain light'][0]:.2f}, and"
         f" with {hidden:.2f} at most in four harder lights. The first convolution of digits-cnn"
-        f" commutes with a shift (error {values['equivariance']:.0e}). After a shift of one pixel"
+        f" commutes with a shift (error {values['equivariance']:.1g}). After a shift of one pixel"
         f" its answers change by {pooled[1][1]:.2f} of their size, after 2 x 2 max pooling by"
         f" {pooled[1][2]:.2f}, after 7 x 7 by {pooled[1][7]:.2f}. Moved by three pixels,"
         f" digits-linear falls to {accuracies[3][0]:.0%} and digits-cnn stays at"
@@ -215,8 +215,8 @@ def _shifted(
     return [
         "## What a shift does",
         "A convolution is equivariant: move the picture, and its maps move along. Moving first or filtering"
-        f" first differs by {values['equivariance']:.0e} for the first convolution. The second has a stride"
-        f" of two: a shift by two pixels moves its maps by one, exactly ({values['stride_even']:.0e}); a"
+        f" first differs by {values['equivariance']:.1g} for the first convolution. The second has a stride"
+        f" of two: a shift by two pixels moves its maps by one, exactly ({values['stride_even']:.1g}); a"
         f" shift by one has no counterpart in them, and they differ by {values['stride_odd']:.2f} of their"
         " size (Zhang, ICML 2019).",
         "To classify one wants the opposite, invariance: the same answer wherever the digit is. Max pooling"

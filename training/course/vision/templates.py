@@ -225,7 +225,8 @@ def run(workbench: Workbench) -> Page:
             playground(workbench, served, templates_of_four, splits.test),
         ],
         code=[
-            "training/course/vision/templates.py", "training/course/vision/served.py",
+            "training/course/vision/linear.py", "training/course/vision/templates.py",
+            "training/course/vision/served.py",
             "training/course/play/templates.html", "training/recipes/digits.py",
         ],
         try_this="Match a digit of your own: `python -m training lab templates --picture my-digit.png`. Write"
