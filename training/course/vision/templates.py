@@ -140,7 +140,7 @@ def run(workbench: Workbench) -> Page:
         f"like_means_{seen}": float(np.diag(agreement(rows, means[:FOUR])).mean())
         for seen, rows in four.items()
     }
-    holds = gap < 1e-4 and values["own_class_matches"] == 1 and values["accuracy_four"] > 0.95
+    holds = gap < 1e-4 and values["own_class_matches"] == 1 and values["accuracy_four"] > 0.9
     tables = [
         Table(
             ("class", "inner product", "offset", "score", "probability"),

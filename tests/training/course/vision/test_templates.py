@@ -31,7 +31,7 @@ def test_the_claim_holds(page: Page) -> None:
 @pytest.mark.slow
 def test_the_lectures_rule_learns_four_classes(page: Page) -> None:
     assert page.values["accuracy_four_before"] < 0.6
-    assert page.values["accuracy_four"] > 0.93
+    assert page.values["accuracy_four"] > 0.9
     assert page.values["error_sum"] == pytest.approx(0)
     assert page.values["like_means_0"] < 0.3 < 0.7 < page.values["like_means_1000"]
 
