@@ -3,6 +3,7 @@
 WANDB_MODE=offline needs no account; `wandb sync FOLDER` sends what was written later.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from training.fitting.tracking.answers import TestAnswers
 from training.fitting.tracking.parameters import PROJECT, parameters, title
 from training.recipe import Recipe
 
+log = logging.getLogger(__name__)
+
 COLUMNS = ("picture", "actual", "predicted", "absolute error")
 """Of the gallery."""
 
@@ -34,8 +37,8 @@ class WandbTracker:
     def __init__(self, run: wandb.Run) -> None:
         self._run = run
         run.define_metric("epoch", hidden=True)
-        run.define_metric("*_loss", step_metric="epoch", summary="min")
-        run.define_metric("*_metric", step_metric="epoch")
+        for split in ("train", "validation"):
+            run.define_metric(f"{split}_*", step_metric="epoch")
 
     def log_epoch(self, epoch: EpochMetrics) -> None:
         """One point of each curve."""
@@ -79,6 +82,7 @@ def start(recipe: Recipe, runs: Path) -> Iterator[WandbTracker]:
     unset = [name for name in FOLDERS if name not in os.environ]
     os.environ.update({name: str(home / FOLDERS[name]) for name in unset})
     # No source code, no output of the terminal: a run is what it learned and how well.
+    exit_code = 1
     settings = wandb.Settings(console="off", disable_code=True, disable_git=True, silent=True)
     try:
         try:
@@ -94,8 +98,14 @@ def start(recipe: Recipe, runs: Path) -> Iterator[WandbTracker]:
             raise TrackingError(
                 f"Weights & Biases does not start ({error}): run `wandb login`, or set WANDB_MODE=offline."
             ) from None
-        with run:
+        log.info("recorded at %s", run.url or f"{run.settings.sync_dir}; `wandb sync` sends it")
+        try:
             yield WandbTracker(run)
+            exit_code = 0
+        finally:
+            run.finish(exit_code)
     finally:
+        # Its service writes on after `finish`; when it has ended, the record is whole.
+        wandb.teardown(exit_code)
         for name in unset:
             del os.environ[name]
