@@ -183,15 +183,15 @@ def test_the_command_names_what_it_lacks(tmp_path):
 READ = """
 import json, sys
 from pathlib import Path
-import fiftyone as fo
+import fiftyone
 from training.evaluation.fiftyone.dataset import register
 answers = {}
 for name in ("digits", "cars"):
     folder = Path(sys.argv[1]) / name
     for time in range(2):
         register(folder.resolve(), name)
-    dataset = fo.load_dataset(name)
-    kind = fo.types.FiftyOneDataset
+    dataset = fiftyone.load_dataset(name)
+    kind = fiftyone.types.FiftyOneDataset
     dataset.export(export_dir=str(Path(sys.argv[1]) / (name + "-again")), dataset_type=kind, progress=False)
     key = "label" if name == "digits" else "value"
     answers[name] = {
@@ -199,14 +199,14 @@ for name in ("digits", "cars"):
         "persistent": dataset.persistent,
         "truth": dataset.values(f"ground_truth.{key}"),
         "predictions": dataset.values(f"prediction.{key}"),
-        "unfamiliar": len(dataset.match(fo.ViewField("familiar") == False)),
+        "unfamiliar": len(dataset.match(fiftyone.ViewField("familiar") == False)),
         "pictures": [Path(path).is_file() for path in dataset.values("filepath")],
     }
-digits = fo.load_dataset("digits")
+digits = fiftyone.load_dataset("digits")
 answers["digits"]["logits"] = [row.tolist() for row in digits.values("prediction.logits")]
 results = digits.evaluate_classifications("prediction", gt_field="ground_truth")
 answers["digits"]["accuracy"] = results.metrics()["accuracy"]
-results = fo.load_dataset("cars").evaluate_regressions("prediction", gt_field="ground_truth")
+results = fiftyone.load_dataset("cars").evaluate_regressions("prediction", gt_field="ground_truth")
 answers["cars"]["mae"] = results.metrics()["mean_absolute_error"]
 Path(sys.argv[1], "answers.json").write_text(json.dumps(answers, default=float))
 """

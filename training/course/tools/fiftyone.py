@@ -1,7 +1,9 @@
 """The workshop's homework: predictions in the data set, so that one can sort, filter and look at them."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,10 @@ SHARE = 0.1
 FACTOR = 3
 """So many times as many mistakes as in pictures picked blindly, or sorting was not worth it."""
 
+WORST_PRICES = 10
+
 OPEN = """\
+python -m training fiftyone fashion-cnn
 python3 -m venv .venv-fiftyone
 .venv-fiftyone/bin/pip install fiftyone
 .venv-fiftyone/bin/fiftyone datasets create --name clothes \\
@@ -34,13 +39,13 @@ python3 -m venv .venv-fiftyone
 """
 
 LOOK = """\
-import fiftyone as fo
+import fiftyone
 from fiftyone import ViewField as F
 
-clothes = fo.load_dataset("clothes")
-clothes.sort_by("prediction.confidence")                  # the least sure answers first
-clothes.match(~F("correct")).sort_by("error", reverse=True)   # mistakes, the surest first
-clothes.match(~F("familiar"))                             # what the model was not made for
+clothes = fiftyone.load_dataset("clothes")
+clothes.sort_by("prediction.confidence")     # the least sure first
+clothes.sort_by("error", reverse=True)       # the worst first
+clothes.match(~F("familiar"))                # what the model was not made for
 clothes.evaluate_classifications("prediction", gt_field="ground_truth").print_report()
 """
 
@@ -57,6 +62,44 @@ def first_look(samples: Sequence[Document]) -> tuple[float, float]:
     return float(first.sum() / max(wrong.sum(), 1)), float(first.mean())
 
 
+@dataclass(frozen=True)
+class PriceFigures:
+    """What a data set of prices says of its network.
+
+    Attributes:
+        familiar: The fraction of its pictures that are.
+        inside: The fraction of prices within their interval.
+        width: The median of an interval's upper end over its lower.
+        lowest: A twentieth of the answers is below it, in the unit of the prices.
+        highest: A twentieth is above it.
+        body: The commonest body among the worst WORST_PRICES.
+        commonest: How many of those are of it.
+    """
+
+    familiar: float
+    inside: float
+    width: float
+    lowest: float
+    highest: float
+    body: str
+    commonest: int
+
+    @staticmethod
+    def of(samples: Sequence[Document]) -> "PriceFigures":
+        """Those of drawn cars, whose group begins with their body."""
+        values = np.array([sample["prediction"]["value"] for sample in samples])
+        truth = np.array([sample["ground_truth"]["value"] for sample in samples])
+        worst = np.argsort(-np.abs(np.log(values / truth)), kind="stable")[:WORST_PRICES]
+        bodies = Counter(samples[index]["group"].partition("-")[0] for index in worst)
+        return PriceFigures(
+            float(np.mean([sample["familiar"] for sample in samples])),
+            float(np.mean([sample["inside"] for sample in samples])),
+            float(np.median([sample["high"] / sample["low"] for sample in samples])),
+            *(float(end) for end in np.percentile(values, (5, 95))),
+            *bodies.most_common(1)[0],
+        )
+
+
 def run(workbench: Workbench) -> Page:
     """Write a classifier's and a price network's answers as data sets, read them back, and look."""
     classifier = "digits-linear" if workbench.small else "fashion-cnn"
@@ -67,26 +110,24 @@ def run(workbench: Workbench) -> Page:
     )
     wrong = sum(not sample["correct"] for sample in clothes)
     found, rate = first_look(clothes)
-    unfamiliar = sum(not sample["familiar"] for sample in cars) / len(cars)
-    known = sum(sample["familiar"] for sample in clothes) / len(clothes)
     certain = sum(not sample["correct"] and sample["prediction"]["confidence"] > 0.9 for sample in clothes)
-    holds = found > FACTOR * SHARE
+    prices = PriceFigures.of(cars)
     return Page(
         title="Predictions belong into the data set",
-        claim="Add a network's predictions to the data set it is tested on, and the pictures worth looking at "
-        "come to the front by themselves.",
-        holds=holds,
-        verdict=f"Of {len(clothes):,} pictures {card.name} gets {wrong} wrong. Sorted by confidence, the first "
-        f"tenth holds {found:.0%} of these mistakes, where a tenth picked blindly holds 10 %.",
+        claim="""Add a network's predictions to the data set that it is tested on, and the pictures worth
+            looking at come to the front by themselves.""",
+        holds=found > FACTOR * SHARE,
+        verdict=f"Of {len(clothes):,} pictures {card.name} gets {wrong} wrong. Sorted by confidence, the "
+        f"first tenth holds {found:.0%} of these mistakes; a tenth picked blindly holds 10%.",
         blocks=[
             *_what_is_written(card, clothes),
             *_mistakes(workbench, worst, wrong, rate, certain),
-            *_prices(workbench, price_card, cars, dearest, unfamiliar, known),
+            *_prices(workbench, price_card, cars, dearest, prices),
             "## How to open it",
-            "FiftyOne is an application of its own with a database, and has its own environment. The data set "
-            "is a folder; one command reads it in, another opens the browser.",
+            """FiftyOne is an application with a database, and has an environment of its own. The data set
+            is a folder: one command reads it in, another opens the browser.""",
             Listing(OPEN),
-            "Or in Python, where the views that this page draws are one line each:",
+            "In Python, each view that this page draws is a line:",
             Listing(LOOK),
         ],
         code=[
@@ -96,17 +137,17 @@ def run(workbench: Workbench) -> Page:
             "training/cli/commands/fiftyone.py",
             "training/course/tools/fiftyone.py",
         ],
-        try_this="Write down digits of your own: photograph some, name each in a table `labels.csv` with the "
-        "columns `file` and `label`, run `python -m training fiftyone digits-cnn --pictures mine/labels.csv`, "
-        "and sort by `familiarity`. Which of yours does the network not know?",
+        try_this="""Photograph some digits of your own, name each in a table `mine/labels.csv` with the
+        columns `file` and `label`, run `python -m training fiftyone digits-cnn --pictures mine/labels.csv`,
+        and sort by `familiarity`. Which of yours does the network not know?""",
         values={
             "mistakes": wrong,
             "found": found,
             "rate_first_tenth": rate,
             "rate": wrong / len(clothes),
             "certain_and_wrong": certain,
-            "familiar": known,
-            "drawings_unfamiliar": unfamiliar,
+            "drawings_familiar": prices.familiar,
+            "drawings_inside": prices.inside,
         },
     )
 
@@ -129,12 +170,12 @@ def _written(workbench: Workbench, name: str, count: int) -> tuple[list[Document
 def _what_is_written(card: Card, samples: Sequence[Document]) -> list[Block]:
     return [
         "## What is written",
-        f"`python -m training fiftyone {card.name}` writes a folder: `data/` with a PNG of each picture as the "
-        "network sees it, `samples.json` with a line of fields per picture, `metadata.json` with the type of "
-        "each field. This is FiftyOne's own form on disk. Here is what stands in it for one picture:",
-        Table(("field", "for one picture"), _fields(samples[0])),
-        "Truth and prediction are separate fields of one sample. That is all the homework asks for, and it is "
-        "enough to count, to filter and to sort by either, or by how far apart they are.",
+        f"""`python -m training fiftyone {card.name}` writes a folder: `data/` with a PNG of each picture as
+        the network sees it, `samples.json` with the fields of each picture, `metadata.json` with the type
+        of each field. It is the form in which FiftyOne itself keeps data sets. This is the first picture:""",
+        Table(("field", "of the first picture"), _fields(samples[0])),
+        """Truth and prediction are two fields of one sample. That is all the homework asks for, and enough
+        to count, to filter and to sort by either, or by how far apart they are.""",
     ]
 
 
@@ -143,15 +184,15 @@ def _mistakes(
 ) -> list[Block]:
     return [
         "## The twenty worst",
-        f"An accuracy says how many are wrong, not which. Among the least sure tenth {rate:.0%} are wrong. The "
-        f"pictures below are sorted by the error instead: one minus the probability of the true class. These "
-        f"are mistakes of which the network is sure ({certain} of the {wrong} have a confidence above 0.9), "
-        "and no threshold on the confidence catches them.",
+        f"""An accuracy says how many answers are wrong, not which. Of the least sure tenth, {rate:.0%} are.
+        Below, the pictures are sorted by error instead: one minus the probability of the true class. First
+        come the mistakes of which the network is sure; {certain} of the {wrong} have a confidence above
+        0.9, and a threshold there lets them pass.""",
         workbench.save(
             mosaic(worst), "worst", "The twenty pictures whose true class got the least probability."
         ),
-        "Looking is the point. Some of these are labelled wrongly, some show two things at once, some a person "
-        "could not tell either; each kind is mended in another way, and only the first kind in the data.",
+        """Now somebody has to look. Some labels seem wrong, some pictures fit two classes, some are cut off
+        or turned. Only the first kind is mended in the labels.""",
     ]
 
 
@@ -160,21 +201,27 @@ def _prices(
     card: Card,
     samples: Sequence[Document],
     worst: Sequence[Exhibit],
-    unfamiliar: float,
-    known: float,
+    prices: PriceFigures,
 ) -> list[Block]:
     return [
-        "## Prices, and pictures of another kind",
-        f"The same command does prices. {card.name} has learned from photos; photos of cars may not be shown "
-        f"here, so it is asked about {len(samples)} drawings, whose price is known because they are drawn by it. "
-        "A sample has the interval and both errors beside truth and prediction:",
-        Table(("field", "for one drawing"), _fields(samples[0])),
-        f"The prices are far off, and the data set says why before anybody looks: {unfamiliar:.0%} of the "
-        f"drawings are not `familiar`, while {known:.0%} of the first model's test pictures are. A filter on "
-        "this one field separates pictures the network is bad at from pictures it was never made for.",
+        "## Prices",
+        f"""The same command does prices. {card.name} has learned from photos, which may not be shown here,
+        so it is asked about {len(samples)} drawn cars, whose prices are known. Interval and errors are
+        fields as well:""",
+        Table(("field", "of the first drawing"), _fields(samples[0])),
         workbench.save(
-            mosaic(worst[:10], "USD"), "prices", "The ten drawings whose price is off by the largest factor."
+            mosaic(worst[:WORST_PRICES], "USD"),
+            "prices",
+            "The ten drawings whose price is off by the largest factor.",
         ),
+        f"""One glance says more than the mean error: of these ten, {prices.commonest} have the body
+        {prices.body}, and all are answered alike. Nine tenths of all drawings get between
+        {prices.lowest:,.0f} and {prices.highest:,.0f} USD: what tells a dear car from a cheap one in a
+        photo is not in a drawing.""",
+        f"""Which field warns of it? Not `familiar`: {prices.familiar:.0%} of the drawings are, since a
+        drawn car looks like a car. The interval does: its upper end is {prices.width:.0f} times its lower,
+        and {prices.inside:.0%} of the prices are inside. So wide an interval says that the network does not
+        know.""",
     ]
 
 

@@ -1,7 +1,8 @@
 """A run that Weights & Biases wrote offline, read back from its folder.
 
 The file run-ID.wandb is a log in the form of LevelDB (its doc/log_format.md): blocks of 32 KiB with pieces
-that have a checksum, a length and a kind; a record is a protocol buffer of wandb. Tables are JSON files.
+that have a checksum, a length and a kind; a record is a protocol buffer of wandb. A table is an
+artifact of a JSON file and pictures, which wait elsewhere to be sent; the log says where.
 """
 
 import json
@@ -20,6 +21,8 @@ HEAD = struct.Struct("<IHB")
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 """Kinds of pieces."""
 
+SUFFIX = ".table.json"
+
 FILE_HEAD = 7
 """Bytes at the start of the file that say what it is."""
 
@@ -33,8 +36,7 @@ class OfflineRun:
         config: Its parameters.
         history: What each call of `log` recorded, in order; the parts of a table are nested.
         summary: The last value of everything.
-        tables: Folded into rows by column, by the name they were logged under.
-        pictures: Files of the pictures in tables.
+        tables: Rows by column, of each table by its name; a picture is the path of its file.
         exit_code: 0 of a run that ended well; None of one that goes on.
     """
 
@@ -43,7 +45,6 @@ class OfflineRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
     exit_code: int | None = None
 
     def curve(self, name: str) -> list[float]:
@@ -64,11 +65,11 @@ def read_run(folder: Path) -> OfflineRun:
     """
     from wandb.proto.wandb_internal_pb2 import Record
 
-    files = list(folder.glob("run-*.wandb"))
-    if len(files) != 1:
+    logs = list(folder.glob("run-*.wandb"))
+    if len(logs) != 1:
         raise DataError(f"{folder} holds no offline run of W&B.")
     run = OfflineRun()
-    for content in records(files[0].read_bytes()):
+    for content in records(logs[0].read_bytes()):
         record = Record.FromString(content)
         match record.WhichOneof("record_type"):
             case "run":
@@ -78,18 +79,11 @@ def read_run(folder: Path) -> OfflineRun:
                 run.history.append(_values(record.history.item))
             case "summary":
                 run.summary |= _values(record.summary.update)
-            case "artifact":
-                contents = record.artifact.manifest.contents
-                run.pictures += [Path(entry.local_path) for entry in contents if entry.path.endswith(".png")]
+            case "artifact" if record.artifact.type == "run_table":
+                files = {entry.path: Path(entry.local_path) for entry in record.artifact.manifest.contents}
+                run.tables |= _tables(files)
             case "exit":
                 run.exit_code = record.exit.exit_code
-    for row in run.history:
-        for name, value in row.items():
-            if isinstance(value, dict) and value.get("_type") == "table-file":
-                table = json.loads((folder / "files" / value["path"]).read_text())
-                run.tables[name] = [
-                    dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]
-                ]
     return run
 
 
@@ -110,6 +104,22 @@ def records(log: bytes) -> Iterator[bytes]:
         parts = piece if kind in (WHOLE, FIRST) else parts + piece
         if kind in (WHOLE, LAST):
             yield parts
+
+
+def _tables(files: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """The tables of an artifact, whose files are given by their names in it."""
+    tables = {}
+    for name, path in files.items():
+        if name.endswith(SUFFIX):
+            table = json.loads(path.read_text())
+            tables[name.removesuffix(SUFFIX)] = [
+                {
+                    column: files[cell["path"]] if isinstance(cell, dict) else cell
+                    for column, cell in zip(table["columns"], cells, strict=True)
+                }
+                for cells in table["data"]
+            ]
+    return tables
 
 
 def _values(items: Any) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def answers(card: Card, examples: Examples, outputs: Outputs) -> Iterator[Docume
     facts = dict(examples.facts)
     if examples.groups is not None:
         facts["group"] = examples.groups
-    columns |= {fact: [str(value) or None for value in values] for fact, values in facts.items()}
+    known = {fact: values for fact, values in facts.items() if any(values)}
+    columns |= {fact: [str(value) or None for value in values] for fact, values in known.items()}
     for row in zip(*columns.values(), strict=True):
         yield dict(zip(columns, row, strict=True))
 

@@ -98,7 +98,7 @@ def start(recipe: Recipe, runs: Path) -> Iterator[WandbTracker]:
             raise TrackingError(
                 f"Weights & Biases does not start ({error}): run `wandb login`, or set WANDB_MODE=offline."
             ) from None
-        log.info("recorded at %s", run.url or f"{run.settings.sync_dir}; `wandb sync` sends it")
+        log.info("recorded at %s", run.settings.sync_dir if run.offline else run.url)
         try:
             yield WandbTracker(run)
             exit_code = 0
