@@ -52,7 +52,7 @@ def write_fiftyone(
         console.print(f"to look at them: fiftyone app launch {dataset}")
     else:
         console.print(
-            f"to look at them, where FiftyOne is installed: fiftyone datasets create --name {dataset}"
-            f" --dataset-dir {folder} --type fiftyone.types.FiftyOneDataset; fiftyone app launch {dataset}",
+            f"to look at them, where FiftyOne is installed: fiftyone datasets create -n {dataset}"
+            f" -d {folder} -t fiftyone.types.FiftyOneDataset; fiftyone app launch {dataset}",
             soft_wrap=True,
         )

@@ -33,8 +33,8 @@ OPEN = """\
 python -m training fiftyone fashion-cnn
 python3 -m venv .venv-fiftyone
 .venv-fiftyone/bin/pip install fiftyone
-.venv-fiftyone/bin/fiftyone datasets create --name clothes \\
-    --dataset-dir runs/fashion-cnn/fiftyone --type fiftyone.types.FiftyOneDataset
+.venv-fiftyone/bin/fiftyone datasets create -n clothes \\
+    -d runs/fashion-cnn/fiftyone -t fiftyone.types.FiftyOneDataset
 .venv-fiftyone/bin/fiftyone app launch clothes
 """
 
