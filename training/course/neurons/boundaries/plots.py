@@ -71,5 +71,5 @@ def gates_figure(deciders: Sequence[tuple[str, str, Callable[[Array], Array]]]) 
                 f"{said:.2f}", point, xytext=(0, 12), textcoords="offset points", ha="center", bbox=LABEL
             )
         axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", xticks=(0, 1), yticks=(0, 1))
-    figure.colorbar(drawn, ax=rows, label="output", shrink=0.6)
+    figure.colorbar(drawn, None, rows, label="output", shrink=0.6)
     return figure
