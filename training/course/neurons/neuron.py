@@ -59,7 +59,8 @@ def run(workbench: Workbench) -> Page:
     shares = gates.contradiction(xor)
     best, tried = gates.best_of_grid(xor)
 
-    hidden = {h: gates.learn_xor(h, STARTS, 2000) for h in workbench.track(HIDDEN, "XOR by two layers")}
+    steps = workbench.size(2000, 1000)
+    hidden = {h: gates.learn_xor(h, STARTS, steps) for h in workbench.track(HIDDEN, "XOR by two layers")}
     two_layers = partial(_probability, hidden[4][1])
     rules, spirals = comparison.section(workbench), spiral.section(workbench)
 

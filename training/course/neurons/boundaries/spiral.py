@@ -125,7 +125,7 @@ def _active(net: nn.Sequential) -> float:
 
 def section(workbench: Workbench) -> Section:
     """Growing widths, then learning rates and decays that are too large."""
-    steps = workbench.size(4000, 1000)
+    steps = workbench.size(4000, 800)
     widths = {
         width: learn_spiral(width, steps=steps) for width in workbench.track(WIDTHS, "spiral: hidden units")
     }
