@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,18 @@ from models.image.views import PhotoView
 from models.model import open_model
 from tests.training.conftest import FEW
 from training.__main__ import app
+from training.cli.console import EXPECTED, is_expected
+from training.course.tools.offline_run import find_runs, read_run
+from training.fitting.tracking import is_installed
 from training.networks.architectures import cars_mlp
 from training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ("fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate")
+COMMANDS = (
+    "fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate", "fiftyone", "lab",
+    "course",
+)  # fmt: skip
 TINY = replace(
     RECIPES["drawn-cars"],
     name="tiny-cars", view=PhotoView(resize=16, crop=16), network=partial(cars_mlp, 16), epochs=5, floors={},
@@ -122,12 +129,48 @@ def test_every_training_is_a_tracked_run(trained, data, tmp_path, monkeypatch):
 
     assert done.exit_code == 0, done.output
     for store in (folder / "runs" / "mlflow", tmp_path / "elsewhere"):
+        assert len(list(store.rglob("artifacts/gallery.json"))) == 1
         curves = list(store.rglob("metrics/validation_loss"))
         assert len(curves) == 1
         assert len(curves[0].read_text().splitlines()) == 5
         assert (curves[0].parent / "median_ape").exists()
         assert (curves[0].parent.parent / "params" / "learning_rate").exists()
     assert not (tmp_path / "runs" / "mlflow").exists()
+
+
+def test_a_training_is_recorded_where_it_is_asked_for(data, tmp_path, monkeypatch):
+    done = training("train", TINY.name, "--track", "none", *options(tmp_path, data))
+
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [TINY.name]
+
+    monkeypatch.setattr("training.fitting.tracking.find_spec", lambda package: None)
+    done = training("train", TINY.name, "--track", "wandb", *options(tmp_path / "none", data))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: Weights & Biases is not installed: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_training_is_recorded_by_wandb(data, tmp_path, monkeypatch):
+    """Curves, the metrics of the card and a gallery whose pictures may be shown: they are drawn."""
+    if not is_installed("wandb"):
+        pytest.skip("wandb is not installed: .venv-dev/bin/python -m pip install wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    done = training("train", TINY.name, "--track", "wandb", *options(tmp_path, data))
+
+    assert done.exit_code == 0, done.output
+    (folder,) = find_runs(tmp_path / "runs" / "wandb")
+    run = read_run(folder)
+    card = open_model(tmp_path / "zoo" / "tiny-cars.onnx").card
+    assert run.exit_code == 0
+    assert run.curve("validation_loss") == pytest.approx(card.curves["validation_loss"], rel=1e-4)
+    assert run.summary["version"] == card.version
+    assert run.summary["median_ape"] == card.measured.values["median_ape"]
+    assert len({row["picture"] for row in run.tables["gallery"]}) == 20
+    row = run.tables["gallery"][0]
+    assert row["absolute error"] == pytest.approx(abs(row["actual"] - row["predicted"]))
 
 
 def test_crossvalidate_prints_errors(data):
@@ -173,6 +216,28 @@ def test_help_lists_every_command():
 
     assert done.exit_code == 0
     assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["lab"], ["train", "--help"]], ids=" ".join)
+def test_what_takes_seconds_to_import_is_imported_by_the_commands_that_need_it(arguments):
+    code = (
+        "import sys; from typer.testing import CliRunner; from training.__main__ import app;"
+        f"assert CliRunner().invoke(app, {arguments}).exit_code == 0;"
+        "print(sorted({'torch', 'mlflow', 'matplotlib', 'sklearn', 'wandb'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_expected_errors_are_there_under_their_names(name):
+    module, _, error = name.rpartition(".")
+    kind = getattr(import_module(module), error)
+
+    assert is_expected(kind("because"))
+    assert is_expected(type("Derived", (kind,), {})("because"))
+    assert not is_expected(ValueError("because"))
 
 
 def test_openmp_threads_sleep_while_idle():

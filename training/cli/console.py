@@ -8,11 +8,17 @@ from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
-from models.model import ZooError
-from training.data.splits import DataError
-from training.export.verification import ExportError
-
 console = Console()
+
+EXPECTED = frozenset(
+    {
+        "models.model.ZooError",
+        "training.data.splits.DataError",
+        "training.export.verification.ExportError",
+        "training.fitting.tracking.TrackingError",
+    }
+)
+"""Errors whose message says what to do. By name: importing them all would import torch."""
 
 
 class ErrorsInOneLine(TyperGroup):
@@ -22,9 +28,16 @@ class ErrorsInOneLine(TyperGroup):
         """Run the command; exit code 1 where its data, its model or its files are at fault."""
         try:
             return super().invoke(ctx)
-        except (DataError, ExportError, ZooError) as error:
+        except Exception as error:
+            if not is_expected(error):
+                raise
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error, or what it is a kind of, is one of EXPECTED."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" in EXPECTED for kind in type(error).__mro__)
 
 
 def configure_logging() -> None:

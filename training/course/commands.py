@@ -13,7 +13,6 @@ from training.cli.console import console
 from training.cli.options import DataFolder
 from training.course import LABS, Lab
 from training.course.page import Page
-from training.course.workbench import Workbench
 from training.data.sources import DATA
 from training.data.splits import DataError
 
@@ -64,6 +63,8 @@ def run_course(data: DataFolder = DATA, to: Folder = Path("docs/course"), small:
 
 
 def _run(lab: Lab, data: Path, to: Path, small: bool, picture: Path | None = None) -> Page:
+    from training.course.workbench import Workbench  # here: matplotlib is not needed to list the labs
+
     page = lab.load()(Workbench(to / lab.name, data, small, picture, console))
     page.write(to / f"{lab.name}.md")
     return page

@@ -76,23 +76,22 @@ def price_table(tables: Sequence[Path], view: View) -> Splits:
         DataError: Lists the offending lines: missing or unreadable pictures, prices that are no positive
             numbers, fewer than two groups.
     """
-    rows: list[Row] = []
-    problems: list[str] = []
-    for table in tables:
-        table_rows, table_problems = _read(table)
-        rows += table_rows
-        problems += table_problems
+    rows, problems = _read_all(tables)
     if len({row.group for row in rows}) < 2 and not problems:
         problems.append("fewer than two groups: a price can only be tested on car models not trained on")
     _raise_if_any(problems)
-    pixels = np.empty((len(rows), *view.shape), np.uint8)
-    for index, row in enumerate(track(rows, "reading pictures")):
-        try:
-            pixels[index] = view(open_picture(row.file.read_bytes(), view.shorter_side))
-        except PictureError as error:
-            problems.append(f"{row.file}: {error}")
+    return split_by_group("cars", rows, _pixels(rows, view), "third-party photos, for research")
+
+
+def priced(table: Path, view: View) -> Examples:
+    """All pictures of a table, those with an estimated price too, in its order.
+
+    Raises:
+        DataError: Lists the offending lines.
+    """
+    rows, problems = _read_all([table])
     _raise_if_any(problems)
-    return split_by_group("cars", rows, pixels, "third-party photos, for research")
+    return _examples(rows, _pixels(rows, view))
 
 
 def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8], licence: str) -> Splits:
@@ -109,9 +108,9 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
     Raises:
         DataError: A part has no picture with a real price.
     """
-    groups = np.array([row.group for row in rows])
-    facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
-    everything = Examples(pixels, np.array([row.price for row in rows]), groups, facts)
+    everything = _examples(rows, pixels)
+    groups = everything.groups
+    assert groups is not None
     measured = np.array([row.price_source not in ESTIMATES for row in rows])
     names = in_hash_order(groups)
     if len(names) < 4:
@@ -137,6 +136,37 @@ def split_by_group(name: str, rows: Sequence[Row], pixels: npt.NDArray[np.uint8]
 def in_hash_order(groups: Iterable[str]) -> list[str]:
     """Each group once, by the hash of its name: added data moves no group."""
     return sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
+
+
+def _examples(rows: Sequence[Row], pixels: npt.NDArray[np.uint8]) -> Examples:
+    facts = {fact: np.array([getattr(row, fact) for row in rows]) for fact in FACTS}
+    return Examples(
+        pixels, np.array([row.price for row in rows]), np.array([row.group for row in rows]), facts
+    )
+
+
+def _pixels(rows: Sequence[Row], view: View) -> npt.NDArray[np.uint8]:
+    """The pictures of the rows, uint8 (N, H, W, C). Raises DataError with those that do not open."""
+    problems: list[str] = []
+    pixels = np.empty((len(rows), *view.shape), np.uint8)
+    for index, row in enumerate(track(rows, "reading pictures")):
+        try:
+            pixels[index] = view(open_picture(row.file.read_bytes(), view.shorter_side))
+        except PictureError as error:
+            problems.append(f"{row.file}: {error}")
+    _raise_if_any(problems)
+    return pixels
+
+
+def _read_all(tables: Sequence[Path]) -> tuple[list[Row], list[str]]:
+    """The rows of all tables, and what is wrong with their other lines."""
+    rows: list[Row] = []
+    problems: list[str] = []
+    for table in tables:
+        table_rows, table_problems = _read(table)
+        rows += table_rows
+        problems += table_problems
+    return rows, problems
 
 
 def _read(table: Path) -> tuple[list[Row], list[str]]:

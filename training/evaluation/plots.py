@@ -20,9 +20,6 @@ from matplotlib.figure import Figure
 from models.card import Card, ClassifierCard, RegressorCard
 from training.evaluation.evaluate import Evaluation
 
-PICTURES = Path("docs/models")
-"""Where plots for the model cards go."""
-
 PUBLISHABLE = frozenset({"mnist", "fashion-mnist", "drawn-cars"})
 """Data sets whose licence allows showing their pictures."""
 

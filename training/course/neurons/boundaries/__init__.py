@@ -1,0 +1,1 @@
+"""Decision boundaries of lab neuron: two inputs, so that every decision can be drawn."""
