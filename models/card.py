@@ -29,12 +29,16 @@ __all__ = [
     "Measured",
     "Outputs",
     "PriceReference",
+    "Reference",
     "RegressorCard",
     "read_card",
 ]
 
 METADATA_KEY = "glimpse.card"
 """Key of the card's JSON in the ONNX file's metadata."""
+
+Reference = ClassReference | PriceReference
+"""How a model usually answers."""
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 """The graph's outputs by name, float32, one row per picture."""

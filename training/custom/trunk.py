@@ -1,4 +1,4 @@
-"""The trunk: a pretrained network without its last layer, which describes pictures it was never trained on."""
+"""The trunk: a pretrained network without its last layer, which describes any picture."""
 
 import hashlib
 import warnings
@@ -47,7 +47,7 @@ class Trunk:
         """The trunk with its pretrained weights.
 
         Args:
-            name: LITE2, whose weights install from a package, or a network of timm, whose weights timm fetches.
+            name: LITE2, whose weights install from a package, or a network of timm, which fetches them.
             root: The data folder.
 
         Raises:

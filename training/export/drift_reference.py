@@ -7,7 +7,15 @@ import numpy.typing as npt
 import onnx
 
 from models.atomic import replacing
-from models.card import METADATA_KEY, Card, ClassReference, Histogram, Outputs, PriceReference
+from models.card import (
+    METADATA_KEY,
+    Card,
+    ClassReference,
+    Histogram,
+    Outputs,
+    PriceReference,
+    Reference,
+)
 from models.model import Model, ZooError
 from training.data.splits import DataError, Splits
 from training.evaluation.evaluate import predict
@@ -23,7 +31,7 @@ Edges nearer than this to the one below are left out, and each lies half of it b
 outputs may be nearly equal."""
 
 
-def reference(card: Card, outputs: Outputs, data: str) -> ClassReference | PriceReference:
+def reference(card: Card, outputs: Outputs, data: str) -> Reference:
     """The reference of a model.
 
     Args:

@@ -11,15 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.atomic import replacing
-from models.card import Card, ClassifierCard, Data, Golden, Measured, RegressorCard
+from models.card import Card, ClassifierCard, Data, Golden, Measured, Reference, RegressorCard
+from models.model import Model
 from training.data import augment
 from training.data.sources import DATA
 from training.data.splits import Examples, Splits
 from training.data.synthetic.outliers import draw_outliers
 from training.data.synthetic.pages import pages
 from training.evaluation.evaluate import evaluate
-from training.export import onnx_graph
 from training.export.calibration import Interval, fit_interval, fit_temperature
 from training.export.drift_reference import reference
 from training.export.familiarity import (
@@ -28,27 +27,15 @@ from training.export.familiarity import (
     FamiliarityOptions,
     familiarity_threshold,
 )
+from training.export.model_file import write_verified
 from training.export.modules import Classifier, Regressor
-from training.export.verification import (
-    check_floors,
-    check_outputs,
-    golden_pixels,
-    onnx_outputs,
-    open_partial,
-    torch_outputs,
-)
+from training.export.verification import check_floors, golden_pixels
 from training.fitting.result import LogPriceScaler, TrainingResult
 from training.networks.architectures import Network, to_float
 from training.recipe import Recipe
 
 COVERAGE = 0.9
 """Fraction of true prices meant to lie between low and high."""
-
-TOLERANCE = 1e-4
-"""Largest difference of onnxruntime's outputs from torch's, relative to max(1, |output|)."""
-
-HALF_TOLERANCE = 1e-2
-"""The same for a file whose weights are stored as float16: a price moves by less than one percent."""
 
 TRUNK_DIVISOR = 4
 """Behind a frozen trunk a picture costs a hundred times as much: familiarity is fitted on a quarter."""
@@ -78,31 +65,15 @@ def export(
         ExportError: The model misses a floor, or its outputs differ from torch's.
     """
     module, card = _calibrate(recipe, result, splits, options, root)
-    graph = onnx_graph.trace(module, recipe, card)
-    golden = golden_pixels(recipe, splits)
-    expected = torch_outputs(module, golden, card)
-    path = folder / f"{recipe.name}.onnx"
-    with replacing(path) as partial:
-        # The first file has a card without metrics; they are measured on it and go into the second.
-        card = card.model_copy(update={"golden": Golden.of(golden, expected)})
-        onnx_graph.write(graph, card, partial)
-        check_outputs(open_partial(partial, path)(golden), expected, TOLERANCE)
-        if recipe.half_weights:
-            onnx_graph.halve(graph)
-            onnx_graph.write(graph, card, partial)
-            halved = onnx_outputs(partial, golden, card)
-            check_outputs(halved, expected, HALF_TOLERANCE)
-            card = card.model_copy(update={"golden": Golden.of(golden, halved)})
-            onnx_graph.write(graph, card, partial)
+
+    def measure(model: Model) -> tuple[Measured, Reference]:
         outliers = draw_outliers(recipe.data, recipe.view, options.test_outliers, seed=2, root=root)
-        evaluation = evaluate(open_partial(partial, path), splits, outliers)
-        measured = evaluation.measured
-        check_floors(recipe, measured)
-        usual = reference(card, evaluation.outputs, measured.data)
-        card = card.model_copy(update={"measured": measured, "reference": usual})
-        onnx_graph.write(graph, card, partial)
-        open_partial(partial, path)
-    return path
+        evaluation = evaluate(model, splits, outliers)
+        check_floors(recipe, evaluation.measured)
+        return evaluation.measured, reference(card, evaluation.outputs, evaluation.measured.data)
+
+    golden = golden_pixels(recipe, splits)
+    return write_verified(module, card, golden, folder, measure, recipe.half_weights)
 
 
 def _calibrate(

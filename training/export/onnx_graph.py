@@ -9,18 +9,17 @@ import torch
 from torch import nn
 
 from models.card import METADATA_KEY, Card
-from training.recipe import Recipe
 
 MIN_HALVED_SIZE = 4096
 """Weights of fewer numbers stay float32: halving them saves nothing."""
 
 
-def trace(module: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
+def trace(module: nn.Module, card: Card) -> onnx.ModelProto:
     """The graph of a module in eval mode, with a free batch size.
 
     The exporter's notes, which hold the paths of our source files, are removed.
     """
-    example = torch.zeros((2, *recipe.view.shape), dtype=torch.uint8)
+    example = torch.zeros((2, *card.view.shape), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
         program = torch.onnx.export(
@@ -36,7 +35,7 @@ def trace(module: nn.Module, recipe: Recipe, card: Card) -> onnx.ModelProto:
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     del graph.metadata_props[:]
-    graph.doc_string = recipe.summary
+    graph.doc_string = card.summary
     onnx.checker.check_model(graph, full_check=True)
     return graph
 

@@ -36,7 +36,7 @@ def test_a_file_that_does_not_open_is_left_out(write: Write, checked: Check):
 
     result = checked(root)
 
-    assert [files for files in found(result).values()] == [("cats/0.png",)]
+    assert list(found(result).values()) == [("cats/0.png",)]
     assert len(result.collection.entries) == len(result.opened.pixels) == len(NAMES) - 1
 
 
@@ -75,7 +75,9 @@ def test_a_class_of_nearly_all_pictures_is_named(write: Write, checked: Check):
 def test_look_alikes_in_two_parts_go_to_the_train_side(write: Write, checked: Check):
     root = write([f"{part}/{name}" for part in ("train", "test") for name in NAMES])
     # The same photo at another size and quality.
-    Image.open(root / "train" / "cats" / "2.png").resize((200, 200)).save(root / "test" / "cats" / "again.jpg")
+    Image.open(root / "train" / "cats" / "2.png").resize((200, 200)).save(
+        root / "test" / "cats" / "again.jpg"
+    )
 
     result = checked(root)
 
