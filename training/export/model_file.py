@@ -1,4 +1,4 @@
-"""The model file: written, opened with onnxruntime, compared with torch and measured; then it gets its name."""
+"""The model file: written, opened with onnxruntime, compared with torch and measured, then named."""
 
 from collections.abc import Callable
 from pathlib import Path
