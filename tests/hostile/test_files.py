@@ -123,7 +123,7 @@ def test_a_batch_names_each_of_them(client):
     assert statuses == [413] * (len(images) - 3) + [200, 422, 415]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(FORMATS),
     changes=st.lists(

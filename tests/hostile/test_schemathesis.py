@@ -59,7 +59,7 @@ def test_what_is_posted_is_answered_as_promised(document, path, mode):
     """Both as the document describes and, in the negative mode, otherwise."""
     seen = set()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
     @given(case=document[path]["POST"].as_strategy(generation_mode=mode))
     def ask(case):
         seen.add(case.call_and_validate(checks=CHECKS).status_code)

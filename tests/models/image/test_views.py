@@ -58,7 +58,7 @@ def test_digit_view_restores_enlarged_mnist(mnist_samples):
     assert np.quantile(likenesses, 0.02) > 0.75
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     which=st.sampled_from(sorted(pictures.STROKES)),
     shade=st.integers(150, 255),
@@ -130,7 +130,7 @@ def test_digit_view_scales_and_centres_as_mnist():
     assert abs((mass.sum(0) @ np.arange(28)) / mass.sum() - 13.5) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     picture=st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
         lambda shape: arrays(np.uint8, (*shape, 3))
@@ -144,7 +144,7 @@ def test_any_picture_has_a_view(picture, view):
     assert seen.dtype == np.uint8
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     grey=st.tuples(st.integers(1, 90), st.integers(1, 90)).flatmap(lambda shape: arrays(np.uint8, shape)),
     view=st.sampled_from([DIGIT, GreyView(), PhotoView(), PhotoView(resize=32, crop=48), SquashView()]),

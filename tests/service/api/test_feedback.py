@@ -96,7 +96,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(st.sampled_from(["request_id", "truth", "index", "x"]), JSON, max_size=4)
     | st.fixed_dictionaries({"request_id": st.just("a"), "truth": st.text(max_size=101) | st.floats()})

@@ -118,7 +118,7 @@ def test_wrong_addresses(server, method, path, status):
     assert_problem(CLIENT.request(method, server + path), status)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.one_of(
         st.binary(max_size=400),

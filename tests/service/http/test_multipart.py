@@ -57,7 +57,7 @@ def by_python_multipart(body: bytes, boundary: bytes) -> list[Part]:
     return parts
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     parts=st.lists(
         st.tuples(
@@ -77,7 +77,7 @@ def test_the_same_parts_as_python_multipart_wherever_the_body_is_cut(parts, cuts
     assert read(chunks, b"boundary") == by_python_multipart(body, b"boundary")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=st.lists(st.sampled_from([b"--x", b"\r\n", b"--", b"name", b": ", b"\xff", b"a"])).map(b"".join))
 def test_whatever_comes_is_parts_or_a_problem(body):
     try:

@@ -29,13 +29,11 @@ def shares(counts):
     return [count / sum(counts) for count in counts]
 
 
-@settings(deadline=None)
 @given(COUNTS, st.integers(1, 50))
 def test_the_same_distribution_has_no_index(counts, times):
     assert stability_index(shares(counts), [times * count for count in counts]) == pytest.approx(0, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_the_index_is_symmetric_and_never_negative(pair):
     then, now = pair
@@ -45,7 +43,6 @@ def test_the_index_is_symmetric_and_never_negative(pair):
     assert index == pytest.approx(stability_index(shares(now), then))
 
 
-@settings(deadline=None)
 @given(PAIRS, st.floats(0.05, 0.45), st.floats(0.55, 1))
 def test_the_index_grows_with_the_shift(pair, little, much):
     """From one distribution towards another, which differs from it."""
@@ -86,7 +83,7 @@ def test_few_answers_have_no_index():
     assert drift.report().index["answer"] < 0.05
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0.2, 1), st.floats(0, 1)), max_size=60))
 def test_the_window_forgets(seen):
     """Whatever came before, after a whole window of sevens only they are known."""

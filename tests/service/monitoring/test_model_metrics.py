@@ -37,7 +37,7 @@ def samples(model: str, family: str) -> dict[tuple[str, ...], float]:
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(SECONDS, SECONDS, SECONDS, SECONDS), max_size=20), st.lists(st.integers(1, 400)))
 def test_histograms_are_those_of_prometheus(stages, batches):
     model, registry = uuid.uuid4().hex, CollectorRegistry()

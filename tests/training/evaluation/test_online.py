@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -108,7 +108,6 @@ def test_error_names_a_folder_without_a_log(tmp_path):
         read_log(tmp_path)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_interval_holds_the_fraction(case):
     hits, n = case
@@ -119,7 +118,6 @@ def test_wilson_interval_holds_the_fraction(case):
     assert low < high
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_broken(tmp_path_factory, line):
     folder = tmp_path_factory.mktemp("log")

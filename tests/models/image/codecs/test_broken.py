@@ -64,7 +64,7 @@ def assert_as_pillow(data: bytes, side: int) -> None:
         assert np.abs(in_colour(ours).astype(int) - theirs).max() <= tolerance
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     data=st.sampled_from(sorted(FILES.values())),
     changes=CHANGES,
@@ -76,7 +76,7 @@ def test_changed_and_truncated(data, changes, keep, tail, side):
     assert_as_pillow(changed(data, changes)[: round(keep * len(data))] + tail, side)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     data=st.sampled_from(PNGS),
     rows=CHANGES,

@@ -43,7 +43,7 @@ def pixels_of(components: Components, label: int) -> frozenset[Pixel]:
     return frozenset((int(row), int(column)) for row, column in np.argwhere(components.labels == label))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ink_and_mask)
 def test_components_are_those_of_a_flood_fill(drawn):
     ink, mask = drawn
@@ -58,7 +58,7 @@ def test_components_are_those_of_a_flood_fill(drawn):
         assert components.stats[label] == (*box, len(rows))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ink_and_mask)
 def test_main_component_has_the_most_ink_away_from_the_border(drawn):
     ink, mask = drawn
@@ -80,7 +80,7 @@ def test_main_component_has_the_most_ink_away_from_the_border(drawn):
     assert score(pixels_of(components, components.main())) == pytest.approx(best)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ink_and_mask)
 def test_darkness_is_the_95th_percentile_of_a_component(drawn):
     ink, mask = drawn
@@ -91,7 +91,7 @@ def test_darkness_is_the_95th_percentile_of_a_component(drawn):
         assert components.darkness(label) == values[int(0.95 * (len(values) - 1))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ink_and_mask, st.data())
 def test_mask_holds_the_chosen_components_and_a_pixel_around_them(drawn, data):
     ink, mask = drawn

@@ -51,7 +51,7 @@ def is_light_on_dark(page: Grey) -> bool:
     return bool(votes < -1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pages())
 def test_polarity_is_that_of_all_three_votes(grey):
     page = dark_on_light(grey)
@@ -64,7 +64,7 @@ def test_polarity_is_that_of_all_three_votes(grey):
     assert np.array_equal(page.fine_paper, closed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pages())
 def test_no_grain_of_paper_shows_more_ink_than_the_bound(grey):
     page = dark_on_light(grey)
@@ -72,7 +72,7 @@ def test_no_grain_of_paper_shows_more_ink_than_the_bound(grey):
     assert max(ink_on_paper(page, grain).max() for grain in PAPER_GRAINS) <= page.max_ink
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     which=st.sampled_from(sorted(pictures.STROKES)),
     pen=st.floats(0.01, 0.15),
@@ -92,7 +92,7 @@ def test_the_second_look_is_left_out_only_where_it_changes_nothing(which, pen, s
     assert np.array_equal(digit.ink, looked_twice.ink)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 1500), st.integers(1, 1500), st.integers(8, 130))
 def test_shrunk_pages_keep_their_aspect_and_shade(height, width, side):
     slope = np.add.outer(np.arange(height), np.arange(width)) * (140 / (height + width)) + 60
@@ -119,7 +119,7 @@ def test_shrinking_keeps_a_hairline():
     assert (255 - small.astype(int)).sum(axis=1).min() > 20
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(20, 112), st.floats(0.02, MIN_LENGTH - 0.05), st.floats(0.02, 0.6), st.integers(0, 10_000))
 def test_ink_that_no_line_can_cross_holds_none(side, share, fill, seed):
     rng = np.random.default_rng(seed)

@@ -100,7 +100,7 @@ def test_two_batches_in_flight_where_a_device_can():
     assert run.most_at_once == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     fates=st.lists(st.sampled_from(["stay", "leave at once", "leave later", "fail"]), max_size=40),
     pauses=st.lists(st.booleans(), min_size=40, max_size=40),

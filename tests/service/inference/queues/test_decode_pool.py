@@ -106,7 +106,7 @@ def test_cancelled_and_late_items_cost_nothing():
     assert done == [b"first"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     items=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 2**17)), max_size=60),
     threads=st.integers(1, 3),

@@ -106,7 +106,7 @@ def test_cancelled_and_late_items_cost_nothing():
     assert done == [b"last"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(items=st.lists(st.integers(0, 2), max_size=80))
 def test_every_item_is_done_once_in_the_order_of_its_lane(items):
     done: list[tuple[int, int]] = []
