@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.model import open_model
+from models.model import ZOO, open_model
+from tests.support.http_calls import post
 from tests.training.conftest import FEW
 from training.data import augment
 from training.export.export import export
@@ -108,6 +109,23 @@ def test_early_stopping(digits):
 def test_layer_without_a_gradient_by_hand_is_named(digits):
     with pytest.raises(NotImplementedError, match="Conv2d"):
         fit_by_hand(replace(MLP, network=digits_cnn), digits)
+
+
+@pytest.mark.parametrize("name", ["digits-numpy-linear", "digits-numpy-mlp"])
+def test_published_file_answers_classify(server, name):
+    answer = post(server, model=name)
+
+    assert answer.status_code == 200
+    assert (answer.json()["model"], answer.json()["label"]) == (name, "7")
+    assert answer.json()["familiar"]
+
+
+@pytest.mark.parametrize(("name", "sibling"), [(LINEAR.name, "digits-linear"), (MLP.name, "digits-mlp")])
+def test_published_file_is_as_good_as_its_sibling(name, sibling):
+    ours, theirs = (open_model(ZOO / f"{each}.onnx").card.measured for each in (name, sibling))
+
+    assert ours.n == theirs.n == 10_000
+    assert ours.values["accuracy"] >= theirs.values["accuracy"] - 0.003
 
 
 def test_exported_file_answers_like_its_network(digits, data, tmp_path):
