@@ -99,7 +99,7 @@ def run(workbench: Workbench) -> Page:
             {accuracy(cnn, some):.0%} without it.""",
             figures.pixel_gradients(workbench, cnn, some, runs.pixel_gradients(cnn, some), fooled),
             "## Served",
-            """The weights of the first two are copied into PyTorch networks of the same shape after
+            """The weights of both are copied into PyTorch networks of the same shape after
             training: calibration, familiarity, card and file are those of every other model, and so is
             the service.""",
             Table(
