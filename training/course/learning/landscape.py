@@ -1,0 +1,268 @@
+"""The loss surface around a trained CNN, with and without skip connections (Li et al., NeurIPS 2018).
+
+Two random directions through the trained weights span a plane, and the loss on it is drawn. Each filter of a
+direction is scaled to the length of the filter that it moves, so that networks can be compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from matplotlib import pyplot as plt
+from torch import Tensor, nn
+
+from training.course.learning.batches import digits
+from training.course.page import Listing, Page, Picture, Table
+from training.course.workbench import RED, Workbench
+
+WIDTH = 8
+"""Channels of every convolution."""
+
+REACH = 1.0
+"""The plane goes from -1 to 1: there a direction is as long as the weights themselves."""
+
+
+class Block(nn.Module):
+    """Two convolutions; with `skip` their input is added to what they make of it (He et al., CVPR 2016)."""
+
+    def __init__(self, skip: bool) -> None:
+        super().__init__()
+        self.skip = skip
+        self.layers = nn.Sequential(
+            nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU(),
+            nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(WIDTH),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 (N, C, H, W) -> the same shape."""
+        features = self.layers(x)
+        return torch.relu(x + features if self.skip else features)
+
+
+def cnn(blocks: int, skip: bool) -> nn.Sequential:
+    """28 -> 7 pixels, then `blocks` blocks of two convolutions; the same weights with and without skips."""
+    torch.manual_seed(0)
+    stem = (nn.Conv2d(1, WIDTH, 4, stride=4, bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU())
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTH, 10))
+    return nn.Sequential(*stem, *(Block(skip) for _ in range(blocks)), *head)
+
+
+def train(network: nn.Module, x: Tensor, y: Tensor, epochs: int, rate: float = 0.1) -> None:
+    """One cycle of gradient descent with momentum; the network is then in eval mode."""
+    sgd = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
+    steps = len(x) // 100 * epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, rate, total_steps=steps)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(epochs):
+        for index in torch.randperm(len(x), generator=generator).split(100):
+            loss = F.cross_entropy(network(x[index]), y[index])
+            sgd.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            sgd.step()
+            schedule.step()
+    network.eval()
+
+
+def filter_normalised_direction(network: nn.Module, seed: int) -> list[Tensor]:
+    """A random direction: each filter d becomes d / |d| * |w|, and biases and batch norms stay (0).
+
+    Returns:
+        One tensor for each parameter, of its shape.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    direction = []
+    for weights in network.parameters():
+        random = torch.randn(weights.shape, generator=generator)
+        if weights.ndim > 1:
+            lengths = weights.detach().flatten(1).norm(dim=1) / random.flatten(1).norm(dim=1)
+            direction.append(random * lengths.view(-1, *[1] * (weights.ndim - 1)))
+        else:
+            direction.append(torch.zeros_like(random))
+    return direction
+
+
+@torch.no_grad()
+def move(network: nn.Module, centre: Sequence[Tensor], *steps: tuple[float, Sequence[Tensor]]) -> None:
+    """Set the weights to centre + step * direction, summed over all steps."""
+    for i, weights in enumerate(network.parameters()):
+        weights.copy_(centre[i] + sum(length * direction[i] for length, direction in steps))
+
+
+def loss_surface(
+    network: nn.Module, x: Tensor, y: Tensor, directions: Sequence[Sequence[Tensor]], points: int
+) -> npt.NDArray[np.float64]:
+    """The loss in the plane of two directions, float64 (points, points), the trained weights in the middle."""
+    centre = [weights.detach().clone() for weights in network.parameters()]
+    ticks = np.linspace(-REACH, REACH, points)
+    losses = np.empty((points, points))
+    with torch.no_grad():
+        for row, b in enumerate(ticks):
+            for column, a in enumerate(ticks):
+                move(network, centre, (float(a), directions[0]), (float(b), directions[1]))
+                losses[row, column] = float(F.cross_entropy(network(x), y))
+    move(network, centre)
+    return losses
+
+
+def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tuple[float, float]:
+    """The largest and the smallest eigenvalue of the Hessian, by power iteration.
+
+    A product of the Hessian with a vector v is the gradient of (gradient . v): no Hessian is ever stored. The
+    first iteration finds the eigenvalue farthest from 0; the second one, of the Hessian less that value, finds
+    the other end.
+    """
+    parameters = list(network.parameters())
+    gradient = torch.autograd.grad(F.cross_entropy(network(x), y), parameters, create_graph=True)
+    flat = torch.cat([part.flatten() for part in gradient])
+
+    def times(vector: Tensor) -> Tensor:
+        product = torch.autograd.grad(flat @ vector, parameters, retain_graph=True)
+        return torch.cat([part.flatten() for part in product])
+
+    def power_iteration(shift: float) -> float:
+        vector = F.normalize(torch.randn(len(flat), generator=torch.Generator().manual_seed(0)), dim=0)
+        for _ in range(iterations):
+            vector = F.normalize(times(vector) - shift * vector, dim=0)
+        return float(vector @ times(vector))
+
+    first = power_iteration(0.0)
+    second = power_iteration(first)
+    return max(first, second), min(first, second)
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """What one network's surroundings look like.
+
+    Attributes:
+        loss: On the pictures that the surface is drawn from, at the trained weights.
+        surface: float64 (points, points).
+        hessian: (largest, smallest) eigenvalue, at steps 0, 0.25, ... along the first direction.
+    """
+
+    loss: float
+    surface: npt.NDArray[np.float64]
+    hessian: list[tuple[float, float]]
+
+    @property
+    def flat_share(self) -> float:
+        """The part of the plane where the loss is at most 1 above that of the trained weights."""
+        return float((self.surface <= self.loss + 1).mean())
+
+    @property
+    def ratios(self) -> list[float]:
+        """|smallest / largest| eigenvalue: 0 where the surface is convex."""
+        return [abs(min(low, 0.0)) / high for high, low in self.hessian]
+
+
+STEPS = (0.0, 0.25, 0.5, 0.75)
+"""How far along the first direction the Hessian is looked at."""
+
+
+def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape:
+    """Train a network and look around it."""
+    network = cnn(workbench.size(10, 8), skip)
+    train(network, x, y, workbench.size(6, 3))
+    some_x, some_y = x[:256], y[:256]
+    directions = [filter_normalised_direction(network, seed) for seed in (1, 2)]
+    surface = loss_surface(network, some_x, some_y, directions, workbench.size(31, 11))
+    centre = [weights.detach().clone() for weights in network.parameters()]
+    hessian = []
+    for step in STEPS:
+        move(network, centre, (step, directions[0]))
+        hessian.append(curvatures(network, some_x, some_y, workbench.size(30, 8)))
+    move(network, centre)
+    with torch.no_grad():
+        loss = float(F.cross_entropy(network(some_x), some_y))
+    return Landscape(loss, surface, hessian)
+
+
+def run(workbench: Workbench) -> Page:
+    """Two networks that differ in their skip connections only, and their surroundings."""
+    x, y, *_ = digits(workbench, workbench.size(10_000, 3000))
+    kinds = {"with skips": True, "without skips": False}
+    lands = {
+        name: explore(workbench, skip, x, y)
+        for name, skip in workbench.track(kinds.items(), "networks", total=2)
+    }
+    on, off = lands.values()
+    holds = on.loss < off.loss and on.flat_share > off.flat_share
+    layers = 2 * workbench.size(10, 8) + 2
+    return Page(
+        title="Loss landscapes",
+        claim="How hard a network is to train depends on its loss surface, and skip connections make that"
+        " smooth.",
+        holds=holds,
+        verdict=f"After the same training the network of {layers} layers has a loss of {on.loss:.2f} with"
+        f" skip connections and {off.loss:.2f} without; the loss is at most 1 above that in"
+        f" {100 * on.flat_share:.0f} % and {100 * off.flat_share:.0f} % of the plane around it.",
+        blocks=[
+            "## Two directions of thousands",
+            f"The two networks have {layers} layers of {WIDTH} channels, start from the same weights, see"
+            " the same digits in the same order and differ in one thing: whether a block adds its input to"
+            " its output. A trained network is a point in a space of all its weights. Two random directions"
+            " through it span a plane, and the loss is measured on a grid there.",
+            Listing("direction of a filter:  d  <-  d / |d| * |w|      so that 1 is as far as the weights are long\nloss at (a, b):         L(w + a d1 + b d2)"),
+            "Without that scaling the picture would deceive: behind a batch norm, weights twice as long"
+            " give the same answers, and the same step looks half as steep.",
+            _draw(workbench, lands),
+            "Colours and heights are logarithms, on one scale for both. Look at how wide the dark basin is,"
+            " how high the walls are, and whether a ball would roll to the middle from everywhere.",
+            "## Curvature",
+            "The Hessian holds the second derivatives of the loss for all pairs of weights. Its largest"
+            " eigenvalue is the steepest curvature, which limits the learning rate; a negative one is a"
+            " direction in which the loss bends down. Power iteration needs only products of the Hessian"
+            " with a vector. The ratio |smallest / largest| says how far from convex the surface is, as in"
+            " the lectures' last picture of it.",
+            Table(
+                ("along the first direction", *(f"{name}: {what}" for name in lands for what in ("largest", "smallest", "ratio"))),
+                [
+                    [step, *(text for land in lands.values() for text in (f"{land.hessian[i][0]:.3g}", f"{land.hessian[i][1]:.3g}", f"{land.ratios[i]:.2f}"))]
+                    for i, step in enumerate(STEPS)
+                ],
+            ),
+            "Two planes through two networks are a look, not a proof: other directions look a little"
+            " different, and these networks are small. Li and others draw the same of ResNet-56 on"
+            " CIFAR-10, where the difference is far greater.",
+        ],
+        code=["training/course/learning/landscape.py"],
+        try_this="In `explore` of training/course/learning/landscape.py let both networks have 3 blocks"
+        " instead of 10 and run `python -m training lab landscape`: does a shallow network still need its"
+        " skips?",
+        values={
+            "loss_with": on.loss, "loss_without": off.loss,
+            "flat_share_with": on.flat_share, "flat_share_without": off.flat_share,
+            "largest_with": on.hessian[0][0], "largest_without": off.hessian[0][0],
+            "ratio_with": on.ratios[0], "ratio_without": off.ratios[0],
+        },
+    )  # fmt: skip
+
+
+def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
+    figure = plt.figure(figsize=(12, 9), layout="constrained")
+    heights = {name: np.log10(land.surface) for name, land in lands.items()}
+    low = min(float(height.min()) for height in heights.values())
+    high = min(max(float(height.max()) for height in heights.values()), 2.5)
+    levels = np.linspace(low, high, 22)
+    for column, (name, height) in enumerate(heights.items()):
+        ticks = np.linspace(-REACH, REACH, len(height))
+        a, b = np.meshgrid(ticks, ticks)
+        height = np.clip(height, low, high)
+        above = figure.add_subplot(2, 2, column + 1, projection="3d")
+        above.plot_surface(a, b, height, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
+        above.set(zlim=(low, high), title=name, xlabel="first direction", ylabel="second direction")
+        above.set_zticks(range(int(np.ceil(low)), int(high) + 1))
+        above.set_zticklabels([f"{10.0**t:g}" for t in range(int(np.ceil(low)), int(high) + 1)])
+        below = figure.add_subplot(2, 2, column + 3)
+        shown = below.contourf(a, b, height, levels=levels, cmap="viridis")
+        below.plot(0, 0, "+", color=RED, markersize=12)
+        below.set(xlabel="first direction", ylabel="second direction", aspect="equal")
+    bar = figure.colorbar(shown, ax=figure.axes[1::2], ticks=range(int(np.ceil(low)), int(high) + 1))
+    bar.ax.set_yticklabels([f"{10.0**t:g}" for t in range(int(np.ceil(low)), int(high) + 1)])
+    bar.set_label("cross entropy")
+    return workbench.save(
+        figure, "surface", "The loss around both networks in two directions, in 3-D above, as contours below."
+    )

@@ -1,0 +1,277 @@
+"""How long a step is: too small, right, too large; schedules; five optimisers on surfaces of two weights."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from matplotlib import pyplot as plt
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+
+from training.course.learning import surfaces
+from training.course.learning.batches import digits
+from training.course.learning.surfaces import Surface
+from training.course.page import Listing, Page, Picture, Table
+from training.course.workbench import BLUE, GREEN, GREY, LIGHT_BLUE, ORANGE, RED, Workbench
+from training.networks.architectures import digits_mlp
+
+BATCH = 100
+
+MakeSchedule = Callable[[torch.optim.SGD, float, int], lr_scheduler.LRScheduler]
+"""An optimiser, its highest rate, the number of updates -> a schedule."""
+
+SCHEDULES: dict[str, MakeSchedule] = {
+    "constant": lambda sgd, rate, updates: lr_scheduler.ConstantLR(sgd, factor=1.0),
+    "step": lambda sgd, rate, updates: lr_scheduler.StepLR(sgd, step_size=updates // 3, gamma=0.1),
+    "cosine": lambda sgd, rate, updates: lr_scheduler.CosineAnnealingLR(sgd, T_max=updates),
+    "one-cycle": lambda sgd, rate, updates: lr_scheduler.OneCycleLR(sgd, rate, total_steps=updates + 1),
+}
+"""Loshchilov and Hutter (ICLR 2017) for the cosine, Smith and Topin (2017) for one cycle."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """float32 pictures (N, 1, 28, 28) and int64 classes, to learn from and to test on."""
+
+    x: Tensor
+    y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The rate and the batch's loss of each update, and the loss on the test pictures at the end."""
+
+    rates: list[float]
+    losses: list[float]
+    test_loss: float
+
+
+def learn(data: Digits, rate: float, updates: int, schedule: MakeSchedule) -> Learned:
+    """Gradient descent on batches of 100; ends early where the loss is no number any more."""
+    torch.manual_seed(0)
+    network = digits_mlp(hidden=100)
+    optimiser = torch.optim.SGD(network.parameters(), lr=rate)
+    plan = schedule(optimiser, rate, updates)
+    rates, losses = [], []
+    for _ in range(updates):
+        index = torch.randint(len(data.x), (BATCH,))
+        loss = F.cross_entropy(network(data.x[index]), data.y[index])
+        rates.append(float(optimiser.param_groups[0]["lr"]))
+        losses.append(float(loss.detach()))
+        if not math.isfinite(losses[-1]):
+            break
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        plan.step()
+    return Learned(rates, losses, _loss(network.eval(), data))
+
+
+@torch.no_grad()
+def _loss(network: nn.Module, data: Digits) -> float:
+    return float(F.cross_entropy(network(data.test_x), data.test_y))
+
+
+def range_test(data: Digits, low: float = 1e-4, high: float = 100.0, updates: int = 250) -> Learned:
+    """Every update takes a larger rate than the one before (Smith, WACV 2017)."""
+
+    def growing(sgd: torch.optim.SGD, rate: float, updates: int) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.ExponentialLR(sgd, gamma=(high / low) ** (1 / updates))
+
+    return learn(data, low, updates, growing)
+
+
+def smoothed(losses: Sequence[float], memory: float = 0.9) -> npt.NDArray[np.float64]:
+    """The exponential moving average, without its bias towards 0 at the beginning."""
+    average, result = 0.0, []
+    for step, loss in enumerate(losses, start=1):
+        average = memory * average + (1 - memory) * loss
+        result.append(average / (1 - memory**step))
+    return np.array(result)
+
+
+def suggested(test: Learned) -> float:
+    """A third of the rate at which the smoothed loss of a range test is lowest."""
+    return test.rates[int(np.argmin(smoothed(test.losses)))] / 3
+
+
+def stability_limit(surface: Surface, steps: int = 300) -> float:
+    """The largest rate with which gradient descent does not climb, by bisection."""
+    low, high = 1e-3, 1.0
+    while high / low > 1.001:
+        rate = math.sqrt(low * high)
+        points = surfaces.path(surface, "gradient descent", rate, steps)
+        heights = surfaces.losses(surface, points)
+        low, high = (rate, high) if heights[-1] < heights[0] else (low, rate)
+    return low
+
+
+def run(workbench: Workbench) -> Page:
+    """The range test, three rates side by side, four schedules, five optimisers, and a page to play with."""
+    data = Digits(*digits(workbench, workbench.size(54_000, 6000), workbench.size(10_000, 600)))
+    found = range_test(data, updates=workbench.size(300, 120))
+    right = suggested(found)
+    updates = workbench.size(600, 150)
+    rates = {"too small": right / 100, "right": right, "too large": right * 100}
+    three = {
+        name: learn(data, rate, updates, SCHEDULES["constant"])
+        for name, rate in workbench.track(rates.items(), "three rates", total=3)
+    }
+    long = workbench.size(2500, 200)
+    scheduled = {
+        name: learn(data, 2 * right, long, schedule)
+        for name, schedule in workbench.track(SCHEDULES.items(), "schedules", total=4)
+    }
+    all_surfaces = {
+        "bowl": surfaces.bowl(), "valley": surfaces.valley(), "saddle": surfaces.saddle(),
+        "neuron": surfaces.neuron(*(inputs := surfaces.six_or_nine(data.x, data.y))),
+    }  # fmt: skip
+    limit = stability_limit(all_surfaces["bowl"])
+    steps = workbench.size(150, 100)
+    chosen = {
+        name: {optimiser: surfaces.best_rate(surface, optimiser, steps) for optimiser in surfaces.OPTIMISERS}
+        for name, surface in workbench.track(all_surfaces.items(), "optimisers", total=4)
+    }
+    paths = {
+        name: {o: surfaces.path(surface, o, rate, steps) for o, rate in chosen[name].items()}
+        for name, surface in all_surfaces.items()
+    }
+    losses = {name: learned.test_loss for name, learned in three.items()}
+    holds = losses["right"] < 0.5 * losses["too small"] and not losses["right"] > 0.5 * losses["too large"]
+    end = {name: learned.test_loss for name, learned in scheduled.items()}
+    best = min(end, key=lambda name: end[name])
+    return Page(
+        title="The learning rate",
+        claim="With too small a learning rate a network learns too slowly, with too large a one not at all;"
+        " the right one lies between.",
+        holds=holds,
+        verdict=f"After {updates} updates the test loss is {_text(losses['right'])} at the rate that the"
+        f" range test suggests ({right:.2g}), {_text(losses['too small'])} at a hundredth of it, and"
+        f" {_text(losses['too large'])} at a hundred times it.",
+        blocks=[
+            "## Why there is a limit",
+            "A step follows the slope, and the slope is only true near where one stands. In a bowl of"
+            " curvature c, a step of rate r multiplies the distance from the middle by 1 - r c: above r = 2"
+            " / c every step lands farther away on the other side. The bowl below has curvatures 1 and 20,"
+            f" so its limit is 0.1; the largest rate that did not climb, found by bisection, is {limit:.4f}.",
+            surfaces.draw_three_rates(workbench, all_surfaces["bowl"]),
+            "The steep direction sets the limit, and the flat one then has to live with it. At the limit"
+            " the flat direction shrinks by a tenth per step only. That ratio of curvatures is what makes a"
+            " loss hard.",
+            "## The same with digits",
+            "The network is that of digits-mlp with 100 hidden units, and the batches are the same each"
+            " time. The range test looks for the rate first: each update takes a slightly larger one, and"
+            " the loss tells where learning begins, where it is fastest and where it breaks. A third of the"
+            " rate at the lowest point is taken as the right one.",
+            _digits(workbench, found, right, three, rates),
+            "## Schedules",
+            "Near the end large steps only jump around the minimum, so the rate should fall. Four schedules"
+            f" begin at, or rise to, {2 * right:.2g}, for {long:,} updates. {best.capitalize()} ends lowest"
+            " here. One run each, so small differences mean little.",
+            _schedules(workbench, scheduled),
+            Table(
+                ("schedule", "last rate", "test loss"),
+                [[name, f"{s.rates[-1]:.2g}", f"{s.test_loss:.4f}"] for name, s in scheduled.items()],
+            ),
+            "## Five optimisers",
+            Listing(surfaces.RULES),
+            "Momentum remembers where it was going: what points to and fro cancels, what points onwards"
+            " adds up. Adagrad, RMSprop and Adam divide each weight's gradient by its usual size, so that"
+            " flat and steep weights move alike. Each takes the best of seven rates from 0.003 to 3 on each"
+            " surface.",
+            surfaces.animate(workbench, all_surfaces, paths),
+            "Steps until the loss, above the lowest, stays under a hundredth of its first value; a dash"
+            f" where {steps} are not enough:",
+            Table(
+                ("optimiser", *(surface.title for surface in all_surfaces.values())),
+                [
+                    [o, *(_arrival(all_surfaces[name], paths[name][o], chosen[name][o]) for name in all_surfaces)]
+                    for o in surfaces.OPTIMISERS
+                ],
+            ),
+            "No one wins everywhere. In the bent valley plain descent crawls and momentum runs. On the"
+            " saddle all slopes are near 0 at the start, and dividing by their size is what gets away at"
+            " once. The last surface is a real one: a neuron with two weights and no bias, which tells"
+            " sixes from nines by the ink in the upper and in the lower half. Both inputs are always"
+            " positive, so the weights can hardly be told apart by their sum, and that makes the valley."
+            " Subtracting the mean, as every served network does, removes it.",
+            "## Play",
+            workbench.save_playground(
+                "learning_rate.html", "play", "Turn the rate, the momentum and the optimiser; click to start elsewhere",
+                _playground(all_surfaces, chosen, *inputs),
+            ),
+        ],
+        code=["training/course/learning/learning_rate.py", "training/course/learning/surfaces.py",
+              "training/course/play/learning_rate.html"],
+        try_this="Run `python -m training lab learning-rate`, open the playground in"
+        " runs/lab/learning-rate/play.html, choose the bowl and gradient descent, and turn the rate through"
+        " 0.1. Then add momentum: does the limit move?",
+        values={
+            "right_rate": right, "limit": limit, "loss_small": losses["too small"], "loss_right": losses["right"],
+            "loss_large": losses["too large"] if math.isfinite(losses["too large"]) else math.inf,
+            **{f"schedule_{name}": value for name, value in end.items()},
+        },
+    )  # fmt: skip
+
+
+def _text(loss: float) -> str:
+    return f"{loss:.2f}" if loss < 100 else "beyond all bounds"
+
+
+def _arrival(surface: Surface, points: npt.NDArray[np.float64], rate: float) -> str:
+    step = surfaces.arrival(surface, points)
+    return f"{'-' if step is None else step} (rate {rate:g})"
+
+
+def _playground(
+    all_surfaces: Mapping[str, Surface],
+    chosen: Mapping[str, Mapping[str, float]],
+    inputs: Tensor,
+    targets: Tensor,
+) -> dict[str, object]:
+    return {
+        "surfaces": {
+            name: {"title": s.title, "start": s.start, "window": s.window, "lowest": s.lowest, "rates": chosen[name]}
+            for name, s in all_surfaces.items()
+        },
+        "points": torch.column_stack([inputs, targets]).tolist(),
+    }  # fmt: skip
+
+
+def _digits(
+    workbench: Workbench,
+    found: Learned,
+    right: float,
+    three: Mapping[str, Learned],
+    rates: Mapping[str, float],
+) -> Picture:
+    figure, (left, middle) = plt.subplots(1, 2, figsize=(12, 3.8), layout="constrained")
+    curve = smoothed(found.losses)
+    left.plot(found.rates, found.losses, color=LIGHT_BLUE, linewidth=0.8)
+    left.plot(found.rates, curve, color=BLUE)
+    left.axvline(right, color=RED, linestyle="--", label=f"suggested: {right:.2g}")
+    left.set(xscale="log", ylim=(0, 4), xlabel="learning rate", ylabel="cross entropy", title="range test")
+    left.legend(frameon=False)
+    for (name, learned), colour in zip(three.items(), (ORANGE, BLUE, RED), strict=True):
+        middle.plot(smoothed(learned.losses), color=colour, label=f"{name}: {rates[name]:.2g}")
+    middle.set(yscale="log", xlabel="updates", title="three rates")
+    middle.set_ylim(top=100)
+    middle.legend(frameon=False)
+    return workbench.save(figure, "digits", "A range test, and the loss of three learning rates on digits.")
+
+
+def _schedules(workbench: Workbench, scheduled: Mapping[str, Learned]) -> Picture:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6), layout="constrained")
+    for (name, learned), colour in zip(scheduled.items(), (GREY, ORANGE, GREEN, BLUE), strict=True):
+        left.plot(learned.rates, color=colour, label=name)
+        right.plot(smoothed(learned.losses, 0.98), color=colour, label=name)
+    left.set(xlabel="updates", ylabel="learning rate")
+    right.set(xlabel="updates", ylabel="cross entropy, smoothed", yscale="log")
+    left.legend(frameon=False)
+    return workbench.save(figure, "schedules", "Four schedules, and the training loss under each.")
