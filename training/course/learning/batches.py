@@ -6,7 +6,6 @@ Each update follows the mean gradient of B pictures, W <- W - rate * dL/dW; B is
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -153,21 +152,12 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.flatten() for tensor in tensors])
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Torch on one thread: CPU seconds are then those on the clock, whatever else the machine does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def run(workbench: Workbench) -> Page:
     """Serial, mini-batch and full-batch learning raced to the same loss."""
     x, y, test_x, test_y = digits(workbench, workbench.size(60_000, 6000))
-    with one_core():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # CPU seconds are then those on the clock, whatever else the machine does
+    try:
         sizes = (1, 200, len(x))
         tries, give_up_s = workbench.size(4, 3), workbench.size(15, 3)
         curves = [fastest(x, y, batch, tries, give_up_s) for batch in workbench.track(sizes, "batch sizes")]
@@ -177,11 +167,12 @@ def run(workbench: Workbench) -> Page:
         torch.manual_seed(0)
         before = gradient_noise(digits_linear(), x, y, noise_sizes, draws)
         after = gradient_noise(mini.network, x, y, noise_sizes, draws)
+    finally:
+        torch.set_num_threads(threads)
     slope = math.log(after[-1] / after[0]) / math.log(noise_sizes[-1] / noise_sizes[0])
     accuracies = [_accuracy(curve.network, test_x, test_y) for curve in curves]
     names = ["serial, 1", "mini-batch, 200", f"full batch, {len(x):,}"]
     seconds = [curve.seconds[-1] for curve in curves]
-    # Who gave up has used more seconds than any who arrived.
     holds = mini.arrived and seconds[1] < min(seconds[0], seconds[2])
     rows = [
         [name, f"{c.rate:g}", f"{c.updates[-1]:,}", f"{c.updates[-1] * c.batch:,}", f"{c.losses[-1]:.3f}",
@@ -204,12 +195,12 @@ def run(workbench: Workbench) -> Page:
             f" size tries {tries} rates between 0.001 and 1 and shows its fastest. Seconds are CPU seconds"
             " on one core, without the measurements.",
             _race(workbench, curves, names),
-            Table(("batch", "rate", "updates", "pictures seen", "loss", "seconds", "ms/update", "test"), rows),
-            f"Counted in updates, the full batch needs {full.updates[-1]:,} and the mini-batch"
-            f" {mini.updates[-1]:,}: the exact direction is hardly worth more than the estimate. Counted in"
-            f" pictures, the serial way needs {serial.updates[-1]:,} and the mini-batch"
-            f" {200 * mini.updates[-1]:,}: every picture profits at once from the one before. The clock"
-            " counts neither. It counts updates times the price of an update.",
+            Table(("batch", "rate", "updates", "pictures", "loss", "seconds", "ms/update", "test"), rows),
+            "In the left picture the full batch and the mini-batch go down together: the exact direction is"
+            " hardly worth more than the estimate. Counted in pictures, the serial way needs"
+            f" {serial.updates[-1]:,} and the mini-batch {200 * mini.updates[-1]:,}: every picture profits"
+            " at once from the one before. The clock counts neither. It counts updates times the price of"
+            " an update.",
             "## Why 200: the price of a step and the worth of its direction",
             f"An update with one picture costs {1e3 * seconds[0] / serial.updates[-1]:.2f} ms, nearly all of"
             f" it spent on calling functions; one with 200 costs {1e3 * seconds[1] / mini.updates[-1]:.2f}"
@@ -269,22 +260,14 @@ def _race(workbench: Workbench, curves: Sequence[Curve], names: Sequence[str]) -
 
 
 def _noise(
-    workbench: Workbench,
-    sizes: Sequence[int],
-    before: Sequence[float],
-    after: Sequence[float],
-    curves: Sequence[Curve],
+    workbench: Workbench, sizes: list[int], before: list[float], after: list[float], curves: Sequence[Curve]
 ) -> Picture:
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
     for noise, name, colour in ((before, "before learning", GREY), (after, "after learning", RED)):
         left.loglog(sizes, noise, "o-", color=colour, label=name)
         left.loglog(sizes, [noise[0] / math.sqrt(size) for size in sizes], ":", color=colour)
     left.axhline(1, color=GREY, linewidth=0.8)
-    left.set(
-        xlabel="pictures in the batch",
-        ylabel="noise / gradient",
-        title="dotted: 1 / square root of the batch",
-    )
+    left.set(xlabel="pictures in the batch", ylabel="noise / gradient", title="dotted: 1 / sqrt(batch)")
     left.legend(frameon=False)
     batches = [curve.batch for curve in curves]
     prices = [1e3 * curve.seconds[-1] / curve.updates[-1] for curve in curves]

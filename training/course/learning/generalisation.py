@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
 from models.image.views import PhotoView
-from training.course.workbench import Workbench
+from training.course.page import Picture
+from training.course.workbench import BLUE, GREY, ORANGE, RED, Workbench
 from training.data import augment
 from training.data.splits import Examples
 from training.data.synthetic.cars import drawn_cars
@@ -154,6 +156,11 @@ class PolynomialFit:
         """Bias squared + variance + noise (Geman, Bienenstock and Doursat, Neural Computation 1992)."""
         return self.bias_squared + self.variance + NOISE**2
 
+    @property
+    def parts(self) -> tuple[float, float, float, float, float]:
+        """Bias squared, variance, noise, their sum, and the error that was measured."""
+        return self.bias_squared, self.variance, NOISE**2, self.expected_error, self.measured_error
+
 
 def truth(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """What the points are drawn around."""
@@ -173,3 +180,29 @@ def bias_and_variance(draws: int) -> dict[int, PolynomialFit]:
         curves = np.polynomial.chebyshev.chebval(x, coefficients)
         fits[degree] = PolynomialFit(degree, x, curves, float(np.mean((curves - new) ** 2)))
     return fits
+
+
+def draw_polynomials(workbench: Workbench, fits: dict[int, PolynomialFit]) -> Picture:
+    """Twelve fits of each of DEGREES, and bias and variance by degree."""
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
+    for axis, degree in zip(axes, DEGREES, strict=False):
+        fit = fits[degree]
+        axis.plot(fit.x, fit.curves[:12].T, color=GREY, linewidth=0.6)
+        axis.plot(fit.x, fit.curves.mean(0), color=RED, label="mean of all fits")
+        axis.plot(fit.x, truth(fit.x), color=BLUE, label="truth")
+        axis.set(title=f"degree {degree}", ylim=(-2, 2), xlabel="x")
+    axes[0].legend(frameon=False)
+    order = sorted(fits)
+    for values, colour, label in (
+        ([fits[d].bias_squared for d in order], BLUE, "bias squared"),
+        ([fits[d].variance for d in order], ORANGE, "variance"),
+        ([fits[d].measured_error for d in order], RED, "error on new points"),
+    ):
+        axes[-1].semilogy(order, values, "o-", color=colour, label=label, markersize=4)
+    axes[-1].set(xlabel="degree")
+    axes[-1].legend(frameon=False)
+    return workbench.save(
+        figure,
+        "polynomials",
+        "Fits of three degrees to twelve draws of points, and bias and variance by degree.",
+    )

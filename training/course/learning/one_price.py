@@ -1,6 +1,6 @@
 """The workshop: a network memorises the price of one car, and why that is not learning.
 
-The update rule is written out, w <- w - rate * dL/dw. What follows from it for many cars is in generalisation.py.
+The update rule is written out, w <- w - rate * dL/dw. What becomes of many cars is in generalisation.py.
 """
 
 import copy
@@ -15,12 +15,18 @@ from torch import Tensor, nn
 from models.image.decode import open_picture
 from training.course.learning import generalisation as general
 from training.course.page import Listing, Page, Picture, Table
-from training.course.workbench import BLUE, GREEN, GREY, ORANGE, RED, Workbench
+from training.course.workbench import BLUE, GREEN, GREY, ORANGE, Workbench
 from training.networks.architectures import PHOTO_MEAN, PHOTO_STD
 
 CAR = Path("docs/car.jpg")
 PRICE = 30.0
 """Of that car, in thousands of USD; any price can be memorised."""
+
+RULE = """\
+L = |f(x) - y|           the absolute error
+dL/df = sign(f(x) - y)   1 or -1, however large the error is
+w <- w - rate * dL/dw    for every weight
+"""
 
 RATE = 1e-4
 HIDDEN = 100
@@ -120,6 +126,7 @@ def run(workbench: Workbench) -> Page:
     degrees = [polynomials[degree] for degree in general.DEGREES]
     best_degree = min(polynomials.values(), key=lambda fit: fit.expected_error).degree
     holds = best < 1 and apart == 0 and plain.validation[-1] > 2 * plain.train[-1]
+    gaps = ", ".join(f"{100 * general.gap(curve):.0f} ({name})" for name, curve in curves.items())
     weights = sum(weight.numel() for weight in by_hand.parameters())
     return Page(
         title="One price, memorised",
@@ -136,12 +143,12 @@ def run(workbench: Workbench) -> Page:
             f"The photo is resized to 256 pixels, cut to {x.shape[2]} x {x.shape[3]} and flattened:"
             f" {x[0].numel():,} numbers. They go through Linear({x[0].numel()}, {HIDDEN}), ReLU and"
             f" Linear({HIDDEN}, 1), {weights:,} weights to hold one number: {PRICE:g} thousand USD.",
-            Listing("L = |f(x) - y|           the absolute error\ndL/df = sign(f(x) - y)   1 or -1, however large the error is\nw <- w - rate * dL/dw    for every weight"),
+            Listing(RULE),
             _memorising(workbench, x, errors),
-            f"The error falls {'to ' + format(best, '.2f') + ' thousand'} and then jitters: the slope of an"
-            " absolute error has the same size near the goal as far from it, so steps do not get shorter. A"
-            " smaller rate, or one that falls, ends nearer. Written by hand or by torch.optim.SGD, the"
-            f" weights are the same to the last bit (largest difference {apart:g}).",
+            f"The error falls to {best:.2f} thousand and then jitters: the slope of an absolute error has"
+            " the same size near the goal as far from it, so steps do not get shorter. A smaller rate, or"
+            " one that falls, ends nearer. Written by hand or by torch.optim.SGD, the weights are the same"
+            f" to the last bit (largest difference {apart:g}).",
             "## Why that is not learning",
             "Asked for other pictures, the same network says, in thousands of USD:",
             Table(("picture", "price"), [[name, f"{answer:.1f}"] for name, answer in answers.items()]),
@@ -155,23 +162,28 @@ def run(workbench: Workbench) -> Page:
             " for photos; the error is the mean absolute error of the log price, about the relative error.",
             _curves(workbench, curves),
             Table(
-                ("variant", "train", "validation at its best", "after update", "validation at the end", "test at its best"),
+                ("variant", "train, at the end", "validation", "at its lowest", "after update", "test there"),
                 [
-                    [name, *(f"{100 * value:.1f} %" for value in (c.train[-1], c.validation[c.best])), c.updates[c.best],
-                     f"{100 * c.validation[-1]:.1f} %", f"{100 * c.test[c.best]:.1f} %"]
+                    [name, *map("{:.1%}".format, (c.train[-1], c.validation[-1], c.validation[c.best])),
+                     c.updates[c.best], f"{c.test[c.best]:.1%}"]
                     for name, c in curves.items()
                 ],
             ),
-            f"With 2 hidden units the network underfits: it stays wrong on the training cars, too. With 100 it overfits: the training error falls towards 0 while the validation error stops falling at update {plain.updates[plain.best]}. Early stopping keeps the weights of that moment. Dropout switches half of the hidden units off at each update; augmentation mirrors, shifts and recolours each picture anew, so that there is nothing to memorise. The gap between validation and training error at the end is {100 * general.gap(plain):.0f} points plain, " + " and ".join(f"{100 * general.gap(c):.0f} with {name}" for name, c in helped.items()) + ".",
+            "With 2 hidden units the network underfits: it stays wrong on the training cars, too. With 100"
+            " it overfits: the training error falls on and on, while the validation error is lowest at"
+            f" update {plain.updates[plain.best]}. Early stopping keeps the weights of that moment. Dropout"
+            " switches half of the hidden units off at each update; augmentation mirrors, shifts and"
+            " recolours each picture anew, so that there is less to memorise. The gap between validation"
+            f" and training error at the end is, in points, {gaps}.",
             "## Bias and variance",
             f"The smallest picture of the same: polynomials through {general.POINTS} noisy points of a sine."
             " A straight line is wrong in the same way for every draw of the points (bias). A polynomial of"
             f" degree {general.DEGREES[-1]} follows the noise and is different for each draw (variance). For"
             " squared errors the three parts add up: bias squared + variance + noise.",
-            _polynomials(workbench, polynomials),
+            general.draw_polynomials(workbench, polynomials),
             Table(
                 ("degree", "bias squared", "variance", "noise", "sum", "measured on new points"),
-                [[f.degree, *(f"{v:.3f}" for v in (f.bias_squared, f.variance, general.NOISE**2, f.expected_error, f.measured_error))] for f in degrees],
+                [[f.degree, *map("{:.3f}".format, f.parts)] for f in degrees],
             ),
             f"Degree {best_degree} has the smallest sum. Below it bias rules, above it variance.",
         ],
@@ -181,7 +193,8 @@ def run(workbench: Workbench) -> Page:
         " mirrored?",
         values={
             "best_error": best, "first_error": errors[0], "difference": apart,
-            "gap_plain": general.gap(plain), "train_plain": plain.train[-1], "train_small": curves["2 units"].train[-1],
+            "gap_plain": general.gap(plain), "train_plain": plain.train[-1],
+            "train_small": curves["2 units"].train[-1],
             "validation_plain": plain.validation[-1], "validation_best": plain.validation[plain.best],
             **{f"gap_{name}": general.gap(curve) for name, curve in helped.items()},
             **{f"bias_{f.degree}": f.bias_squared for f in degrees},
@@ -216,29 +229,4 @@ def _curves(workbench: Workbench, curves: dict[str, general.Curves]) -> Picture:
     axes[0].legend(frameon=False)
     return workbench.save(
         figure, "curves", "Training, validation and test error of each variant; dashed: where to stop."
-    )
-
-
-def _polynomials(workbench: Workbench, fits: dict[int, general.PolynomialFit]) -> Picture:
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
-    for axis, degree in zip(axes, general.DEGREES, strict=False):
-        fit = fits[degree]
-        axis.plot(fit.x, fit.curves[:12].T, color=GREY, linewidth=0.6)
-        axis.plot(fit.x, fit.curves.mean(0), color=RED, label="mean of all fits")
-        axis.plot(fit.x, general.truth(fit.x), color=BLUE, label="truth")
-        axis.set(title=f"degree {degree}", ylim=(-2, 2), xlabel="x")
-    axes[0].legend(frameon=False)
-    order = sorted(fits)
-    for values, colour, label in (
-        ([fits[d].bias_squared for d in order], BLUE, "bias squared"),
-        ([fits[d].variance for d in order], ORANGE, "variance"),
-        ([fits[d].measured_error for d in order], RED, "error on new points"),
-    ):
-        axes[-1].semilogy(order, values, "o-", color=colour, label=label, markersize=4)
-    axes[-1].set(xlabel="degree")
-    axes[-1].legend(frameon=False)
-    return workbench.save(
-        figure,
-        "polynomials",
-        "Fits of three degrees to twelve draws of points, and bias and variance by degree.",
     )

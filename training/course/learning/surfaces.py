@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor
 
 from training.course.page import Picture
-from training.course.workbench import BLUE, GREEN, GREY, LIGHT_BLUE, ORANGE, RED, Workbench
+from training.course.workbench import BLUE, DPI, GREEN, GREY, LIGHT_BLUE, ORANGE, RED, Workbench
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Two weights of any one shape -> a loss of that shape."""
@@ -225,8 +225,8 @@ def animate(
     all_surfaces: Mapping[str, Surface],
     paths: Mapping[str, Mapping[str, npt.NDArray[np.float64]]],
 ) -> Picture:
-    """The paths by surface and optimiser as they grow; early steps get a frame each, as most happens early."""
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.3))
+    """The paths by surface and optimiser as they grow; early steps get a frame each."""
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), dpi=DPI)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.12, top=0.9, wspace=0.04)
     lines = []
     for axis, (name, surface) in zip(axes, all_surfaces.items(), strict=True):
