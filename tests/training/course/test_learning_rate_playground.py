@@ -59,7 +59,7 @@ def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
 
 
 def turn(page: Page, label: str, value: float) -> None:
-    page.get_by_label(label).evaluate(
+    page.get_by_role("slider", name=label).evaluate(
         "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }", value
     )
 
@@ -73,8 +73,8 @@ def end(page: Page) -> tuple[float, ...]:
 @pytest.mark.parametrize("optimiser", surfaces.OPTIMISERS)
 def test_paths_are_those_of_torch(page: Page, optimiser: str) -> None:
     for name, surface in SURFACES.items():
-        page.get_by_label("Surface").select_option(name)
-        page.get_by_label("Optimiser").select_option(optimiser)
+        page.get_by_role("combobox", name="Surface").select_option(name)
+        page.get_by_role("combobox", name="Optimiser").select_option(optimiser)
         turn(page, "Steps", 40)
         turn(page, "Learning rate", math.log10(0.01))
         points = surfaces.path(surface, optimiser, 0.01, 40)
@@ -83,8 +83,8 @@ def test_paths_are_those_of_torch(page: Page, optimiser: str) -> None:
 
 
 def test_too_large_a_rate_leaves_for_infinity(page: Page) -> None:
-    page.get_by_label("Surface").select_option("bowl")
-    page.get_by_label("Optimiser").select_option("gradient descent")
+    page.get_by_role("combobox", name="Surface").select_option("bowl")
+    page.get_by_role("combobox", name="Optimiser").select_option("gradient descent")
     turn(page, "Steps", 200)
     turn(page, "Learning rate", math.log10(0.08))
     expect(page.get_by_role("status")).to_contain_text("After 200 steps")
@@ -93,7 +93,7 @@ def test_too_large_a_rate_leaves_for_infinity(page: Page) -> None:
 
 
 def test_the_start_moves_with_mouse_and_keys(page: Page) -> None:
-    page.get_by_label("Surface").select_option("bowl")
+    page.get_by_role("combobox", name="Surface").select_option("bowl")
     turn(page, "Steps", 0)
     start = end(page)[1:3]
     assert start == pytest.approx(SURFACES["bowl"].start, abs=1e-3)
@@ -115,7 +115,7 @@ def test_play_walks_to_the_last_step(page: Page) -> None:
 
 
 def test_only_optimisers_with_momentum_take_it(page: Page) -> None:
-    page.get_by_label("Optimiser").select_option("RMSprop")
-    expect(page.get_by_label("Momentum")).to_be_disabled()
-    page.get_by_label("Optimiser").select_option("Adam")
-    expect(page.get_by_label("Momentum")).to_be_enabled()
+    page.get_by_role("combobox", name="Optimiser").select_option("RMSprop")
+    expect(page.get_by_role("slider", name="Momentum")).to_be_disabled()
+    page.get_by_role("combobox", name="Optimiser").select_option("Adam")
+    expect(page.get_by_role("slider", name="Momentum")).to_be_enabled()

@@ -21,6 +21,9 @@ from training.networks.architectures import digits_mlp
 
 BATCH = 100
 
+Digits = tuple[Tensor, Tensor, Tensor, Tensor]
+"""float32 pictures (N, 1, 28, 28) and int64 classes (N,), to learn from and to test on."""
+
 MakeSchedule = Callable[[torch.optim.SGD, float, int], lr_scheduler.LRScheduler]
 """An optimiser, its highest rate, the number of updates -> a schedule."""
 
@@ -36,16 +39,6 @@ SCHEDULES: dict[str, MakeSchedule] = {
 
 
 @dataclass(frozen=True)
-class Digits:
-    """float32 pictures (N, 1, 28, 28) and int64 classes, to learn from and to test on."""
-
-    x: Tensor
-    y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-
-
-@dataclass(frozen=True)
 class Learned:
     """The rate and the batch's loss of each update, and the loss on the test pictures at the end."""
 
@@ -56,14 +49,15 @@ class Learned:
 
 def learn(data: Digits, rate: float, updates: int, schedule: MakeSchedule) -> Learned:
     """Gradient descent on batches of 100; ends early where the loss is no number any more."""
+    x, y, test_x, test_y = data
     torch.manual_seed(0)
     network = digits_mlp(hidden=100)
     optimiser = torch.optim.SGD(network.parameters(), lr=rate)
     plan = schedule(optimiser, rate, updates)
     rates, losses = [], []
     for _ in range(updates):
-        index = torch.randint(len(data.x), (BATCH,))
-        loss = F.cross_entropy(network(data.x[index]), data.y[index])
+        index = torch.randint(len(x), (BATCH,))
+        loss = F.cross_entropy(network(x[index]), y[index])
         rates.append(float(optimiser.param_groups[0]["lr"]))
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
@@ -73,7 +67,7 @@ def learn(data: Digits, rate: float, updates: int, schedule: MakeSchedule) -> Le
         optimiser.step()
         plan.step()
     with torch.no_grad():
-        test_loss = float(F.cross_entropy(network.eval()(data.test_x), data.test_y))
+        test_loss = float(F.cross_entropy(network.eval()(test_x), test_y))
     return Learned(rates, losses, test_loss)
 
 
@@ -113,7 +107,7 @@ def stability_limit(surface: Surface, steps: int = 300) -> float:
 
 def run(workbench: Workbench) -> Page:
     """The range test, three rates side by side, four schedules, five optimisers, and a page to play with."""
-    data = Digits(*digits(workbench, workbench.size(54_000, 6000), workbench.size(10_000, 600)))
+    data = digits(workbench, workbench.size(54_000, 6000), workbench.size(10_000, 600))
     found = range_test(data, updates=workbench.size(300, 120))
     right = suggested(found)
     updates = workbench.size(600, 150)
@@ -129,22 +123,25 @@ def run(workbench: Workbench) -> Page:
     }
     all_surfaces = {
         "bowl": surfaces.bowl(), "valley": surfaces.valley(), "saddle": surfaces.saddle(),
-        "neuron": surfaces.neuron(*(inputs := surfaces.six_or_nine(data.x, data.y))),
+        "neuron": surfaces.neuron(*(inputs := surfaces.six_or_nine(*data[:2]))),
     }  # fmt: skip
     limit = stability_limit(all_surfaces["bowl"])
     steps = workbench.size(150, 100)
     chosen = {
-        name: {optimiser: surfaces.best_rate(surface, optimiser, steps) for optimiser in surfaces.OPTIMISERS}
+        name: {o: surfaces.best_rate(surface, o, steps) for o in surfaces.OPTIMISERS}
         for name, surface in workbench.track(all_surfaces.items(), "optimisers", total=4)
     }
     paths = {
         name: {o: surfaces.path(surface, o, rate, steps) for o, rate in chosen[name].items()}
         for name, surface in all_surfaces.items()
     }
+    rows = [
+        [o, *(_arrival(all_surfaces[name], paths[name][o], chosen[name][o]) for name in paths)]
+        for o in surfaces.OPTIMISERS
+    ]
     losses = {name: learned.test_loss for name, learned in three.items()}
     holds = losses["right"] < 0.5 * losses["too small"] and not losses["right"] > 0.5 * losses["too large"]
     end = {name: learned.test_loss for name, learned in scheduled.items()}
-    best = min(end, key=lambda name: end[name])
     return Page(
         title="The learning rate",
         claim="With too small a learning rate a network learns too slowly, with too large a one not at all;"
@@ -160,42 +157,30 @@ def run(workbench: Workbench) -> Page:
             " / c every step lands farther away on the other side. The bowl below has curvatures 1 and 20,"
             f" so its limit is 0.1; the largest rate that did not climb, found by bisection, is {limit:.4f}.",
             surfaces.draw_three_rates(workbench, all_surfaces["bowl"]),
-            "The steep direction sets the limit, and the flat one then has to live with it. At the limit"
-            " the flat direction shrinks by a tenth per step only. That ratio of curvatures is what makes a"
-            " loss hard.",
+            "The steep direction sets the limit, and the flat one has to live with it: at the limit it"
+            " shrinks by a tenth per step. That ratio of curvatures is what makes a loss hard.",
             "## The same with digits",
-            "The network is that of digits-mlp with 100 hidden units, and the batches are the same each"
-            " time. The range test looks for the rate first: each update takes a slightly larger one, and"
-            " the loss tells where learning begins, where it is fastest and where it breaks. A third of the"
-            " rate at the lowest point is taken as the right one.",
+            "The network is digits-mlp with 100 hidden units. The range test looks for the rate: each"
+            " update takes a slightly larger one, and the loss tells where learning begins, where it is"
+            " fastest and where it breaks. A third of the rate at the lowest point is taken as the right"
+            " one.",
             _digits(workbench, found, right, three),
             "## Schedules",
             f"Four schedules begin at, or rise to, {3 * right:.2g}, where the range test was lowest, for"
-            f" {long:,} updates. {best.capitalize()} ends lowest on the test pictures. A falling rate pays"
-            " as soon as large steps only jump to and fro around the minimum; one run each, so small"
-            " differences mean little.",
+            f" {long:,} updates. A falling rate pays as soon as large steps only jump to and fro around the"
+            " minimum. The test losses at the end, of one run each, are "
+            + ", ".join(f"{name} {loss:.4f}" for name, loss in end.items())
+            + ".",
             _schedules(workbench, scheduled),
-            Table(
-                ("schedule", "last rate", "test loss"),
-                [[name, f"{s.rates[-1]:.2g}", f"{s.test_loss:.4f}"] for name, s in scheduled.items()],
-            ),
             "## Five optimisers",
             Listing(surfaces.RULES),
             "Momentum remembers where it was going: what points to and fro cancels, what points onwards"
-            " adds up. Adagrad, RMSprop and Adam divide each weight's gradient by its usual size, so that"
-            " flat and steep weights move alike. Each takes the best of seven rates from 0.003 to 3 on each"
-            " surface.",
+            " adds up. The others divide each weight's gradient by its usual size, so that flat and steep"
+            " weights move alike. Each takes the best of seven rates from 0.003 to 3 on each surface.",
             surfaces.animate(workbench, all_surfaces, paths),
             "Steps until the loss, above the lowest, stays under a hundredth of its first value; a dash"
             f" where {steps} are not enough:",
-            Table(
-                ("optimiser", *(surface.title for surface in all_surfaces.values())),
-                [
-                    [o, *(_arrival(surface, paths[name][o], chosen[name][o])
-                          for name, surface in all_surfaces.items())]
-                    for o in surfaces.OPTIMISERS
-                ],
-            ),
+            Table(("optimiser", *(surface.title for surface in all_surfaces.values())), rows),
             "No one wins everywhere. The last surface is a real one: a neuron with two weights and no bias,"
             " which tells sixes from nines by the ink in the upper and in the lower half. Both inputs are"
             " always positive, so one direction, both weights together, is far steeper than the other: the"
@@ -215,7 +200,7 @@ def run(workbench: Workbench) -> Page:
         " 0.1. Then add momentum: does the limit move?",
         values={
             "right_rate": right, "limit": limit,
-            "loss_small": losses["too small"], "loss_right": losses["right"], "loss_large": losses["too large"],
+            **{f"loss_{name.split()[-1]}": loss for name, loss in losses.items()},
             **{f"schedule_{name}": value for name, value in end.items()},
         },
     )  # fmt: skip

@@ -172,11 +172,11 @@ def neuron(inputs: Tensor, targets: Tensor) -> Surface:
         return float(value.detach())
 
     optimiser.step(closure)
-    x, y = (float(weight) for weight in weights.detach())
-    reach = 1.4 * max(abs(x), abs(y))
+    far = max(abs(float(weight)) for weight in weights.detach())
     return Surface(
-        "one neuron, sixes and nines", loss, start=(-0.6 * reach, -0.9 * reach),
-        window=(-reach, reach, -reach, reach), lowest=float(loss(weights[0], weights[1]).detach()),
+        "one neuron, sixes and nines", loss, start=(-0.8 * far, -1.2 * far),
+        window=(-1.8 * far, 1.8 * far, -1.8 * far, 1.8 * far),
+        lowest=float(loss(weights[0], weights[1]).detach()),
     )  # fmt: skip
 
 
