@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
@@ -34,13 +35,8 @@ PART = 1000
 class Curve:
     """A network learns until its loss is at the target, or its time is up.
 
-    Attributes:
-        batch: Pictures to an update.
-        rate: Learning rate.
-        updates: Made up to each measurement.
-        seconds: CPU seconds that those updates took.
-        losses: Cross entropy on the same 5,000 training pictures.
-        network: As it was at the end.
+    `updates` made, CPU `seconds` they took, and `losses` on 5,000 training pictures, at each measurement;
+    `batch` pictures to an update, the learning `rate`, and the network as it was at the end.
     """
 
     batch: int
@@ -119,12 +115,7 @@ def _shuffled(count: int, batch: int) -> Iterator[Tensor]:
 def fastest(x: Tensor, y: Tensor, batch: int, tries: int, give_up_s: float) -> Curve:
     """The learning rate that brings this batch size to the target in the fewest seconds.
 
-    Args:
-        x: Pictures.
-        y: Classes.
-        batch: Pictures to an update.
-        tries: How many of RATES are tried, likely ones first.
-        give_up_s: CPU seconds for each; less as soon as one has arrived in less.
+    Of RATES, `tries` are tried, likely ones first, each for at most `give_up_s` CPU seconds.
     """
     guess = min(0.001 * batch, 0.3)
     curves: list[Curve] = []
@@ -170,14 +161,15 @@ def run(workbench: Workbench) -> Page:
     finally:
         torch.set_num_threads(threads)
     slope = math.log(after[-1] / after[0]) / math.log(noise_sizes[-1] / noise_sizes[0])
+    prices = [1e3 * curve.seconds[-1] / curve.updates[-1] for curve in curves]
     accuracies = [_accuracy(curve.network, test_x, test_y) for curve in curves]
     names = ["serial, 1", "mini-batch, 200", f"full batch, {len(x):,}"]
     seconds = [curve.seconds[-1] for curve in curves]
     holds = mini.arrived and seconds[1] < min(seconds[0], seconds[2])
     rows = [
         [name, f"{c.rate:g}", f"{c.updates[-1]:,}", f"{c.updates[-1] * c.batch:,}", f"{c.losses[-1]:.3f}",
-         f"{c.seconds[-1]:.2f}", f"{1e3 * c.seconds[-1] / c.updates[-1]:.2f}", f"{100 * accuracy:.1f} %"]
-        for name, c, accuracy in zip(names, curves, accuracies, strict=True)
+         f"{c.seconds[-1]:.2f}", f"{price:.2f}", f"{accuracy:.1%}"]
+        for name, c, price, accuracy in zip(names, curves, prices, accuracies, strict=True)
     ]  # fmt: skip
     return Page(
         title="One picture, 200 or all of them to a step",
@@ -189,34 +181,30 @@ def run(workbench: Workbench) -> Page:
         f" best of {tries} learning rates.",
         blocks=[
             "## The race",
-            "The network is digits-linear as it is served: 784 pixels, ten scores. It starts from the same"
-            " weights each time, and the clock stops when the cross entropy on 5,000 training pictures is"
-            f" {TARGET:.2f}. A large batch bears a large learning rate and a small one does not, so each"
-            f" size tries {tries} rates between 0.001 and 1 and shows its fastest. Seconds are CPU seconds"
-            " on one core, without the measurements.",
+            "The network is digits-linear as it is served. It starts from the same weights each time, and"
+            f" the clock stops when the cross entropy on 5,000 training pictures is {TARGET:.2f}. A large"
+            f" batch bears a large learning rate and a small one does not, so each size tries {tries} rates"
+            " and shows its fastest. Seconds are CPU seconds on one core, without the measurements.",
             _race(workbench, curves, names),
             Table(("batch", "rate", "updates", "pictures", "loss", "seconds", "ms/update", "test"), rows),
             "In the left picture the full batch and the mini-batch go down together: the exact direction is"
             " hardly worth more than the estimate. Counted in pictures, the serial way needs"
-            f" {serial.updates[-1]:,} and the mini-batch {200 * mini.updates[-1]:,}: every picture profits"
-            " at once from the one before. The clock counts neither. It counts updates times the price of"
-            " an update.",
+            f" {serial.updates[-1]:,} and the mini-batch {200 * mini.updates[-1]:,}. The clock counts"
+            " neither: it counts updates times the price of one.",
             "## Why 200: the price of a step and the worth of its direction",
-            f"An update with one picture costs {1e3 * seconds[0] / serial.updates[-1]:.2f} ms, nearly all of"
-            f" it spent on calling functions; one with 200 costs {1e3 * seconds[1] / mini.updates[-1]:.2f}"
-            " ms, because a matrix product handles many columns almost as quickly as one. So 200 pictures"
-            " are nearly free. With all of them the price grows with the number of pictures, and nothing is"
-            " free any more.",
+            f"An update with one picture costs {prices[0]:.2f} ms, nearly all of it spent on calling"
+            f" functions; one with 200 costs {prices[1]:.2f} ms, because a matrix product handles many"
+            " columns almost as quickly as one. With all of them the price grows with the number of"
+            " pictures: nothing is free any more.",
             _noise(workbench, noise_sizes, before, after, curves),
-            "The gradient of a batch is an estimate of the gradient of all pictures: right on average, with"
-            f" noise. The noise falls with the square root of the batch, measured slope {slope:.2f} on"
-            " logarithmic axes: a hundred times the pictures buy a direction only ten times as exact."
-            f" Before learning, a single picture errs by {before[0]:.1f} times the length of the gradient"
-            f" itself. After learning it is {after[0]:.0f} times: what is left of the gradient is short, and"
-            f" the pictures disagree. A batch of about {after[0] ** 2:,.0f} would then have as much noise as"
-            " signal (the gradient noise scale of McCandlish et al., 2018); before learning, one of about"
-            f" {before[0] ** 2:,.0f}. Far above that number more pictures to a step are wasted, far below it"
-            " the rate must be small, or the steps wander.",
+            "The gradient of a batch is an estimate of that of all pictures: right on average, with noise."
+            " The noise falls with the square root of the batch (measured slope on logarithmic axes"
+            f" {slope:.2f}): a hundred times the pictures buy a direction ten times as exact. Before"
+            f" learning, a single picture errs by {before[0]:.1f} times the length of the gradient, after it"
+            f" by {after[0]:.0f} times: what is left of the gradient is short, and the pictures disagree."
+            f" Batches of about {before[0] ** 2:,.0f} and {after[0] ** 2:,.0f} have as much noise as signal"
+            " (the gradient noise scale of McCandlish et al., 2018). Far above it more pictures to a step"
+            " are wasted, far below it the rate must be small, or the steps wander.",
             "The lectures also blame the full batch for overfitting. This race does not show it: at the"
             " same training loss the three networks are about equally good on the test pictures.",
         ],
@@ -226,10 +214,9 @@ def run(workbench: Workbench) -> Page:
         values={
             "seconds_serial": seconds[0], "seconds_mini": seconds[1], "seconds_full": seconds[2],
             "updates_serial": serial.updates[-1], "updates_mini": mini.updates[-1],
-            "updates_full": full.updates[-1], "loss_serial": serial.losses[-1], "loss_mini": mini.losses[-1],
-            "loss_full": full.losses[-1], "pictures": len(x), "noise_slope": slope,
+            "updates_full": full.updates[-1], "loss_mini": mini.losses[-1], "pictures": len(x),
+            "noise_slope": slope,
             "noise_scale_before": before[0] ** 2, "noise_scale_after": after[0] ** 2,
-            "noise_200_after": after[noise_sizes.index(200)],
         },
     )  # fmt: skip
 
@@ -269,11 +256,10 @@ def _noise(
     left.axhline(1, color=GREY, linewidth=0.8)
     left.set(xlabel="pictures in the batch", ylabel="noise / gradient", title="dotted: 1 / sqrt(batch)")
     left.legend(frameon=False)
-    batches = [curve.batch for curve in curves]
-    prices = [1e3 * curve.seconds[-1] / curve.updates[-1] for curve in curves]
+    batches = np.array([curve.batch for curve in curves])
+    prices = np.array([1e3 * curve.seconds[-1] / curve.updates[-1] for curve in curves])
     right.loglog(batches, prices, "o-", color=BLUE, label="of an update")
-    each = [price / batch for price, batch in zip(prices, batches, strict=True)]
-    right.loglog(batches, each, "o-", color=ORANGE, label="of a picture")
+    right.loglog(batches, prices / batches, "o-", color=ORANGE, label="of a picture")
     right.set(xlabel="pictures in the batch", ylabel="CPU milliseconds", title="the price")
     right.legend(frameon=False)
     return workbench.save(

@@ -100,7 +100,7 @@ def learn(
     """
     torch.manual_seed(0)
     network = make()
-    adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+    adam = torch.optim.Adam(network.parameters(), lr=3e-4)
     (x, y), *_ = parts
     curves = Curves([], [], [], [])
     for update in range(1, updates + 1):

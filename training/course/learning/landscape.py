@@ -139,10 +139,8 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
 class Landscape:
     """What one network's surroundings look like.
 
-    Attributes:
-        loss: On the pictures that the surface is drawn from, at the trained weights.
-        surface: float64 (points, points).
-        hessian: (largest, smallest) eigenvalue, at STEPS along the first direction.
+    `loss` at the trained weights, its `surface`, float64 (points, points), and the `hessian`'s (largest,
+    smallest) eigenvalue at STEPS along the first direction, all on the same pictures.
     """
 
     loss: float
@@ -186,7 +184,7 @@ def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape
 
 def run(workbench: Workbench) -> Page:
     """Two networks that differ in their skip connections only, and their surroundings."""
-    x, y, *_ = digits(workbench, workbench.size(6000, 1500))
+    x, y, *_ = digits(workbench, workbench.size(6000, 2500))
     kinds = (("with skips", True), ("without skips", False))
     lands = {name: explore(workbench, skip, x, y) for name, skip in workbench.track(kinds, "networks")}
     on, off = lands.values()
@@ -204,8 +202,8 @@ def run(workbench: Workbench) -> Page:
             "## Two directions of thousands",
             f"The two networks have {layers} layers of {WIDTH} channels, start from the same weights, see"
             " the same digits in the same order and differ in one thing: whether a block adds its input to"
-            " its output. A trained network is a point in a space of all its weights. Two random directions"
-            " through it span a plane, and the loss is measured on a grid there.",
+            " its output. Two random directions through the trained weights span a plane, and the loss is"
+            " measured on a grid there.",
             Listing("a filter's direction:  d <- d / |d| * |w|\nloss at (a, b):        L(w + a d1 + b d2)"),
             "Without that scaling the picture would deceive: behind a batch norm, weights twice as long"
             " give the same answers, and the same step looks half as steep.",
@@ -216,16 +214,12 @@ def run(workbench: Workbench) -> Page:
             "## Curvature",
             "The Hessian holds the second derivatives of the loss for all pairs of weights. Its largest"
             " eigenvalue is the steepest curvature, which limits the learning rate; a negative one is a"
-            " direction in which the loss bends down. Power iteration needs only products of the Hessian"
-            " with a vector. The ratio |smallest / largest| says how far from convex the surface is, as in"
-            " the lectures' last picture of it.",
+            " direction in which the loss bends down. The ratio |smallest / largest| says how far from"
+            " convex the surface is.",
             Table(
                 ("network", "along the first direction", "largest eigenvalue", "smallest", "ratio"),
-                [
-                    [name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.3f}"]
-                    for name, land in lands.items()
-                    for step, (high, low), ratio in zip(STEPS, land.hessian, land.ratios, strict=True)
-                ],
+                [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.3f}"] for name, land in lands.items()
+                 for step, (high, low), ratio in zip(STEPS, land.hessian, land.ratios, strict=True)],
             ),
             "Two planes through two small networks are a look, not a proof. Li and others draw ResNet-56 on"
             " CIFAR-10, and find the same, and that without skips shallow networks do well and deep ones do"

@@ -183,9 +183,9 @@ def run(workbench: Workbench) -> Page:
             Table(("optimiser", *(surface.title for surface in all_surfaces.values())), rows),
             "No one wins everywhere. The last surface is a real one: a neuron with two weights and no bias,"
             " which tells sixes from nines by the ink in the upper and in the lower half. Both inputs are"
-            " always positive, so one direction, both weights together, is far steeper than the other: the"
-            f" curvatures at the origin have the ratio {_curvature_ratio(inputs[0]):.0f}. With the mean"
-            " subtracted from the inputs, as the served networks do it, the ratio is"
+            " always positive, so moving both weights together is far steeper than moving one against the"
+            f" other: the curvatures at the origin have the ratio {_curvature_ratio(inputs[0]):.0f}. With"
+            " the mean of the inputs subtracted, as served networks do it, it is"
             f" {_curvature_ratio(inputs[0] - inputs[0].mean(0)):.1f}.",
             "## Play",
             workbench.save_playground(
@@ -195,9 +195,8 @@ def run(workbench: Workbench) -> Page:
         ],
         code=["training/course/learning/learning_rate.py", "training/course/learning/surfaces.py",
               "training/course/play/learning_rate.html"],
-        try_this="Run `python -m training lab learning-rate`, open the playground in"
-        " runs/lab/learning-rate/play.html, choose the bowl and gradient descent, and turn the rate through"
-        " 0.1. Then add momentum: does the limit move?",
+        try_this="Run `python -m training lab learning-rate`, open runs/lab/learning-rate/play.html, and"
+        " turn the rate of gradient descent in the bowl through 0.1. With momentum, does the limit move?",
         values={
             "right_rate": right, "limit": limit,
             **{f"loss_{name.split()[-1]}": loss for name, loss in losses.items()},

@@ -79,7 +79,7 @@ RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """What `best_rate` chooses from."""
 
 ARRIVED = 0.01
-"""A path has arrived where its loss, above the lowest, is this fraction of what it was at the start."""
+"""A path has arrived where its loss, above the lowest, is this fraction of that at the start."""
 
 
 def path(surface: Surface, optimiser: str, rate: float, steps: int) -> npt.NDArray[np.float64]:
@@ -207,9 +207,8 @@ def _contours(axis: Axes, surface: Surface, levels: int = 14, smooth: bool = Tru
 def draw_three_rates(workbench: Workbench, surface: Surface) -> Picture:
     """Thirty steps of gradient descent in the bowl: too small, right, too large."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
-    for axis, (name, rate) in zip(
-        axes, {"too small": 0.002, "right": 0.09, "too large": 0.1015}.items(), strict=True
-    ):
+    rates = {"too small": 0.002, "right": 0.09, "too large": 0.1015}
+    for axis, (name, rate) in zip(axes, rates.items(), strict=True):
         points = path(surface, "gradient descent", rate, 30)
         _contours(axis, surface)
         axis.plot(*points.T, ".-", color=RED, markersize=4, linewidth=1)

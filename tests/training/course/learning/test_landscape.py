@@ -21,7 +21,7 @@ def page(mnist: Splits, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.slow
 def test_skips_make_a_deep_network_learn_and_its_surface_smooth(page: Page) -> None:
     values = page.values
-    assert values["loss_with"] < 0.8 * values["loss_without"]
+    assert values["loss_with"] < 0.9 * values["loss_without"]
     assert values["minima_with"] < values["minima_without"]
     assert page.holds
 

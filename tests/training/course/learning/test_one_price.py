@@ -27,7 +27,7 @@ def test_the_price_is_memorised(page: Page) -> None:
 
 @pytest.mark.slow
 def test_the_rule_written_out_is_torchs_at_every_step(page: Page) -> None:
-    assert page.values["difference"] == 0
+    assert page.values["difference"] < one_price.ROUNDING
 
 
 @pytest.mark.slow
@@ -52,8 +52,8 @@ def test_the_update_rule_is_torchs_sgd_on_a_small_network() -> None:
     for _ in range(5):
         one_price.memorise(by_hand, x, 3.0, 1)
         one_price.memorise(by_torch, x, 3.0, 1, sgd)
-        assert one_price.difference(by_hand, by_torch) == 0
-    assert one_price.difference(by_hand, before) > 0
+        assert one_price.difference(by_hand, by_torch) < one_price.ROUNDING
+    assert one_price.difference(by_hand, before) > 100 * one_price.ROUNDING
 
 
 def test_the_photo_is_resized_and_its_centre_cut_out() -> None:
