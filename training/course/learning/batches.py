@@ -68,16 +68,11 @@ def gradients(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
 
     For large batches it is the sum over parts, which takes less than half the time.
     """
-    parameters = list(network.parameters())
-    sums = [torch.zeros_like(parameter) for parameter in parameters] if len(x) > PART else None
+    parameters, parts = list(network.parameters()), []
     for some_x, some_y in zip(x.split(PART), y.split(PART), strict=True):
         loss = F.cross_entropy(network(some_x), some_y, reduction="sum") / len(x)
-        parts = torch.autograd.grad(loss, parameters)
-        if sums is None:
-            return parts
-        torch._foreach_add_(sums, parts)
-    assert sums is not None
-    return tuple(sums)
+        parts.append(torch.autograd.grad(loss, parameters))
+    return parts[0] if len(parts) == 1 else tuple(sum(part) for part in zip(*parts, strict=True))
 
 
 def learn(x: Tensor, y: Tensor, batch: int, rate: float, give_up_s: float) -> Curve:
@@ -149,12 +144,11 @@ def run(workbench: Workbench) -> Page:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # CPU seconds are then those on the clock, whatever else the machine does
     try:
-        sizes = (1, 200, len(x))
         tries, give_up_s = workbench.size(4, 3), workbench.size(15, 3)
-        curves = [fastest(x, y, batch, tries, give_up_s) for batch in workbench.track(sizes, "batch sizes")]
-        serial, mini, full = curves
-        draws = workbench.size(60, 40)
-        noise_sizes = [1, 5, 20, 200, 1000, 5000]
+        serial, mini, full = curves = [
+            fastest(x, y, batch, tries, give_up_s) for batch in workbench.track((1, 200, len(x)), "sizes")
+        ]
+        draws, noise_sizes = workbench.size(60, 40), [1, 5, 20, 200, 1000, 5000]
         torch.manual_seed(0)
         before = gradient_noise(digits_linear(), x, y, noise_sizes, draws)
         after = gradient_noise(mini.network, x, y, noise_sizes, draws)
@@ -162,7 +156,7 @@ def run(workbench: Workbench) -> Page:
         torch.set_num_threads(threads)
     slope = math.log(after[-1] / after[0]) / math.log(noise_sizes[-1] / noise_sizes[0])
     prices = [1e3 * curve.seconds[-1] / curve.updates[-1] for curve in curves]
-    accuracies = [_accuracy(curve.network, test_x, test_y) for curve in curves]
+    accuracies = [float((curve.network(test_x).argmax(1) == test_y).float().mean()) for curve in curves]
     names = ["serial, 1", "mini-batch, 200", f"full batch, {len(x):,}"]
     seconds = [curve.seconds[-1] for curve in curves]
     holds = mini.arrived and seconds[1] < min(seconds[0], seconds[2])
@@ -210,7 +204,7 @@ def run(workbench: Workbench) -> Page:
         ],
         code=["training/course/learning/batches.py", "training/networks/architectures.py"],
         try_this="Set TARGET in training/course/learning/batches.py to 0.28 and run `python -m training lab"
-        " batches`: which batch size suffers most, and what has the noise of its steps to do with it?",
+        " batches`: which batch size suffers most, and why?",
         values={
             "seconds_serial": seconds[0], "seconds_mini": seconds[1], "seconds_full": seconds[2],
             "updates_serial": serial.updates[-1], "updates_mini": mini.updates[-1],
@@ -225,11 +219,6 @@ def _took(curve: Curve) -> str:
     return ("takes " if curve.arrived else "is not there after ") + f"{curve.seconds[-1]:.1f} s"
 
 
-@torch.no_grad()
-def _accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
-    return float((network(x).argmax(1) == y).float().mean())
-
-
 def _race(workbench: Workbench, curves: Sequence[Curve], names: Sequence[str]) -> Picture:
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), sharey=True, layout="constrained")
     for curve, name, colour in zip(curves, names, (ORANGE, BLUE, GREEN), strict=True):
@@ -241,9 +230,7 @@ def _race(workbench: Workbench, curves: Sequence[Curve], names: Sequence[str]) -
         axis.set(xscale="log", xlabel=what)
     axes[0].set_ylabel("cross entropy")
     axes[0].legend(frameon=False)
-    return workbench.save(
-        figure, "race", "The loss of the three ways to learn, against updates and against seconds."
-    )
+    return workbench.save(figure, "race", "The loss of three ways to learn, against updates and seconds.")
 
 
 def _noise(
@@ -262,6 +249,4 @@ def _noise(
     right.loglog(batches, prices / batches, "o-", color=ORANGE, label="of a picture")
     right.set(xlabel="pictures in the batch", ylabel="CPU milliseconds", title="the price")
     right.legend(frameon=False)
-    return workbench.save(
-        figure, "noise", "Gradient noise against batch size, and the price of an update and of a picture."
-    )
+    return workbench.save(figure, "noise", "Gradient noise, and the price of an update, by batch size.")

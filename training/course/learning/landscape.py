@@ -24,9 +24,6 @@ WIDTH = 8
 BLOCKS = 20
 """Of two convolutions each: with far fewer, networks learn well without skips, too."""
 
-REACH = 1.0
-"""The plane goes from -1 to 1: there a direction is as long as the weights themselves."""
-
 
 class Block(nn.Module):
     """Two convolutions; with `skip` their input is added to what they make of it (He et al., CVPR 2016)."""
@@ -99,7 +96,7 @@ def loss_surface(
 ) -> npt.NDArray[np.float64]:
     """The loss in the plane of two directions, float64 (points, points); trained weights in the middle."""
     centre = [weights.detach().clone() for weights in network.parameters()]
-    ticks = np.linspace(-REACH, REACH, points)
+    ticks = np.linspace(-1, 1, points)
     losses = np.empty((points, points))
     with torch.no_grad():
         for row, b in enumerate(ticks):
@@ -139,13 +136,18 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
 class Landscape:
     """What one network's surroundings look like.
 
-    `loss` at the trained weights, its `surface`, float64 (points, points), and the `hessian`'s (largest,
-    smallest) eigenvalue at STEPS along the first direction, all on the same pictures.
+    Attributes:
+        surface: The loss in the plane, float64 (points, points).
+        hessian: Its (largest, smallest) eigenvalue at STEPS along the first direction.
     """
 
-    loss: float
     surface: npt.NDArray[np.float64]
     hessian: list[tuple[float, float]]
+
+    @property
+    def loss(self) -> float:
+        """At the trained weights, in the middle of the surface."""
+        return float(self.surface[len(self.surface) // 2, len(self.surface) // 2])
 
     @property
     def minima(self) -> int:
@@ -171,15 +173,11 @@ def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape
     some_x, some_y = x[:200], y[:200]
     directions = [filter_normalised_direction(network, seed) for seed in (1, 2)]
     surface = loss_surface(network, some_x, some_y, directions, workbench.size(23, 9))
-    centre = [weights.detach().clone() for weights in network.parameters()]
-    hessian = []
+    centre, hessian = [weights.detach().clone() for weights in network.parameters()], []
     for step in STEPS:
         move(network, centre, (step, directions[0]))
         hessian.append(curvatures(network, some_x, some_y, workbench.size(15, 2)))
-    move(network, centre)
-    with torch.no_grad():
-        loss = float(F.cross_entropy(network(some_x), some_y))
-    return Landscape(loss, surface, hessian)
+    return Landscape(surface, hessian)
 
 
 def run(workbench: Workbench) -> Page:
@@ -208,22 +206,21 @@ def run(workbench: Workbench) -> Page:
             "Without that scaling the picture would deceive: behind a batch norm, weights twice as long"
             " give the same answers, and the same step looks half as steep.",
             _draw(workbench, lands),
-            "Colours and heights are logarithms, on one scale for both. With skips there is one basin and a"
-            " ball rolls into it from everywhere. Without them the middle is a dent among others, and a"
-            " gradient elsewhere says little about where it lies.",
+            "Colours and heights are logarithms, on one scale for both. Where there is one basin, a ball"
+            " set down anywhere rolls to the middle. Where there are several, a slope says little about"
+            " where the lowest one lies.",
             "## Curvature",
             "The Hessian holds the second derivatives of the loss for all pairs of weights. Its largest"
             " eigenvalue is the steepest curvature, which limits the learning rate; a negative one is a"
-            " direction in which the loss bends down. The ratio |smallest / largest| says how far from"
-            " convex the surface is.",
+            " direction in which the loss bends down, and |smallest / largest| says how far from convex the"
+            " surface is. The smallest converges slowly: after these few iterations it is a bound.",
             Table(
                 ("network", "along the first direction", "largest eigenvalue", "smallest", "ratio"),
                 [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.3f}"] for name, land in lands.items()
                  for step, (high, low), ratio in zip(STEPS, land.hessian, land.ratios, strict=True)],
             ),
-            "Two planes through two small networks are a look, not a proof. Li and others draw ResNet-56 on"
-            " CIFAR-10, and find the same, and that without skips shallow networks do well and deep ones do"
-            " not.",
+            "Two planes through two small networks are no proof. Li and others find the same around"
+            " ResNet-56 on CIFAR-10, and that shallow networks do well without skips.",
         ],
         code=["training/course/learning/landscape.py"],
         try_this="Set BLOCKS in training/course/learning/landscape.py to 4 and run `python -m training lab"
@@ -232,7 +229,6 @@ def run(workbench: Workbench) -> Page:
             "loss_with": on.loss, "loss_without": off.loss,
             "minima_with": on.minima, "minima_without": off.minima,
             "largest_with": on.hessian[0][0], "largest_without": off.hessian[0][0],
-            "ratio_with": on.ratios[0], "ratio_without": off.ratios[0],
         },
     )  # fmt: skip
 
@@ -246,8 +242,7 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
     powers = range(int(np.ceil(low)), int(high) + 1)
     labels = [f"{10.0**power:g}" for power in powers]
     for column, (name, height) in enumerate(heights.items()):
-        ticks = np.linspace(-REACH, REACH, len(height))
-        a, b = np.meshgrid(ticks, ticks)
+        a, b = np.meshgrid(*[np.linspace(-1, 1, len(height))] * 2)
         height = np.clip(height, low, high)
         above = figure.add_subplot(2, 2, column + 1, projection="3d")
         above.plot_surface(a, b, height, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
@@ -257,8 +252,6 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
         shown = below.contourf(a, b, height, levels=levels, cmap="viridis")
         below.plot(0, 0, "+", color=RED, markersize=12)
         below.set(xlabel="first direction", ylabel="second direction", aspect="equal")
-    bar = figure.colorbar(shown, ax=figure.axes[1::2], label="cross entropy")
+    bar = figure.colorbar(shown, None, figure.axes[1::2], label="cross entropy")
     bar.set_ticks(powers, labels=labels)
-    return workbench.save(
-        figure, "surface", "The loss around both networks in two directions, in 3-D above, as contours below."
-    )
+    return workbench.save(figure, "surface", "The loss around both networks, in 3-D and as contours.")

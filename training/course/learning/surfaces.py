@@ -72,7 +72,7 @@ RMSprop            s <- 0.99 s + 0.01 g^2                     w <- w - r g / sqr
 Adam               m <- 0.9 m + 0.1 g                         w <- w - r m' / sqrt(s')
                    s <- 0.999 s + 0.001 g^2                   m' = m / (1 - 0.9^t), s' = s / (1 - 0.999^t)
 """
-"""Polyak (1964); Duchi et al. (JMLR 2011); Hinton's lecture 6e (2012); Kingma and Ba (ICLR 2015)."""
+"""Polyak (1964); Duchi et al. (JMLR 2011); Hinton's lecture 6e (2012); Kingma et al. (ICLR 2015)."""
 
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -75,5 +75,5 @@ def test_power_iteration_finds_both_ends_of_the_hessian() -> None:
 
 def test_minima_are_counted() -> None:
     surface = np.array([[0.0, 2, 3, 1], [2, 2, 3, 4], [3, 3, 3, 3], [3, 3, 3, 2.5]])
-    assert landscape.Landscape(0.0, surface, [(1.0, -0.5)]).minima == 3
-    assert landscape.Landscape(0.0, surface, [(1.0, -0.5)]).ratios == [0.5]
+    assert landscape.Landscape(surface, [(1.0, -0.5)]).minima == 3
+    assert landscape.Landscape(surface, [(1.0, -0.5)]).ratios == [0.5]
