@@ -187,7 +187,8 @@ def run(workbench: Workbench) -> Page:
             " disguise. A number needs none of what the service is for: no decoding, no batching, no GPU."
             " The formula is shorter.",
         ],
-        code=["training/course/neurons/galton.py", "training/course/neurons/heights.py", "models/onnx_file/contract.py"],
+        code=[f"training/course/neurons/{name}.py" for name in ("galton", "heights")]
+        + ["models/onnx_file/contract.py"],
         try_this="Set RATE in training/course/neurons/galton.py to 1.01, above the largest stable rate of a"
         " standardised loss, and run `python -m training lab galton`: the slope alternates and grows at"
         " every step.",
