@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.course.learning.overconfidence import overfit
+from training.course.learning.measures.overconfidence import overfit
 from training.course.learning.review.answer import (
     Answer,
     Digits,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.course.learning.review.answer import Answer, Digits, accuracy, shuffled_batches, train
 from training.course.page import Table
-from training.course.workbench import BLUE, GREY, ORANGE, RED, Workbench
+from training.course.workbench import BLUE, GREY, ORANGE, Workbench
 
 FORMATS = {"32 bits": torch.float32, "16 bits": torch.float16, "8 bits": torch.float8_e5m2}
 """Floating point formats; of the two with 8 bits the one made for gradients (Micikevicius et al., 2022)."""
@@ -177,16 +177,17 @@ def _figure(norms: dict[str, list[float]], zeros: dict[tuple[str, str], list[flo
         left.plot(*zip(*kept, strict=True), "o-", color=colours[activation], label=activation)
     for bits, smallest in SMALLEST.items():
         left.axhline(smallest, color=GREY, linewidth=1, linestyle=":")
-        left.text(DEPTHS[-1], smallest * 5, f"smallest in {bits}", ha="right", fontsize=9, color=GREY)
+        left.text(82, smallest, f"smallest in {bits}", ha="right", va="top", fontsize=9, color=GREY)
     left.set(yscale="log", xlabel="hidden layers", ylabel="first layer's gradient (root mean square)")
+    left.set_ylim(1e-50, 1)
     left.legend(frameon=False, loc="lower left")
     styles = {"8 bits": ":", "16 bits": "--", "32 bits": "-"}
     for (activation, bits), fractions in zeros.items():
-        colour = {"sigmoid": BLUE, "ReLU": RED}[activation]
+        colour = colours[activation]
         right.plot(DEPTHS, fractions, styles[bits], color=colour, label=f"{activation}, {bits}")
     right.set(xscale="log", xlabel="hidden layers", ylabel="part of the gradients that is 0")
     right.set_xticks(DEPTHS[::2], [str(depth) for depth in DEPTHS[::2]])
     right.minorticks_off()
-    right.legend(frameon=False, fontsize=9)
+    right.legend(frameon=False, fontsize=9, loc=(0.52, 0.3))
     right.grid(alpha=0.3)
     return figure
