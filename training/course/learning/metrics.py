@@ -166,7 +166,7 @@ def _detectors(detectors: list[Detector], first: Detector) -> Figure:
     chance = np.geomspace(1e-4, 1)
     left.plot(chance, chance, ":", color=GREY, label="guessing")
     left.set(xscale="log", xlabel="1 - specificity (log scale)", ylabel="recall", xlim=(3e-4, 1))
-    left.legend(frameon=False, loc="lower right")
+    left.legend(frameon=False, loc=(0.45, 0.3))
     left.grid(alpha=0.3)
     precision, recall, thresholds = binary_precision_recall_curve(first.scores, first.positive.long())
     right.plot(thresholds, precision[:-1], color=BLUE, label="precision")

@@ -79,8 +79,8 @@ def ask() -> list[Answer]:
             "How many channels does conv2d(..., ..., 64) make, and how do they differ?",
             f"64, one for each kernel. The kernels have the same shape, {tuple(kernels.weight.shape[1:])}"
             " behind 32 channels, and start from different random weights: the most similar two of an"
-            f" untrained layer have a cosine of {alike:.2f}. Were two equal, their gradients would be equal"
-            " too, and they would stay so for ever.",
+            f" untrained layer have a cosine of {alike:.2f}. Were two equal, and the weights behind them,"
+            " their gradients would be equal too, and they would stay so for ever.",
             kernels.weight.shape[0] == 64 and alike < 0.5,
             values={"channels": float(kernels.weight.shape[0]), "most_alike": alike},
         ),

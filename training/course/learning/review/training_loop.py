@@ -113,8 +113,8 @@ def _shuffle(digits: Digits, epochs: int) -> Answer:
         "Why are the pictures shuffled in every epoch?",
         "So that each batch is a fair sample. A network that sees all noughts first and all nines last has"
         f" forgotten the noughts by then: {of_sorted:.1%} of the test digits after {epochs} epochs, against"
-        f" {always:.1%}. Shuffling once would do almost as well here, {once:.1%}; a new order in every epoch"
-        " costs nothing and never lets the same pictures meet in a batch again.",
+        f" {always:.1%}. Shuffling once does as well here, {once:.1%}; a new order in every epoch costs"
+        " nothing and never lets the same pictures meet in a batch again.",
         always > of_sorted + 0.2 and abs(always - once) < 0.05,
         [Table(("order of the training pictures", "accuracy"), [(n, f"{a:.1%}") for n, a in read.items()])],
         {"sorted": of_sorted, "shuffled_once": once, "shuffled": always},
