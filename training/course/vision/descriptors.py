@@ -102,7 +102,7 @@ def run(workbench: Workbench) -> Page:
                 ("pictures", "head on features", "from scratch", "nearest by features", "nearest by pixels"),
                 [(f"{size:,}", *(f"{value:.1%}" for value in row.values())) for size, row in rows.items()],
             ),
-            f"All are the first {everything:,} of 54,000: describing them is most of this run. The head is"
+            f"All means the first {everything:,} of 54,000: describing them is most of this run. The head is"
             " one matrix fitted on cached descriptors, within a second or two. From scratch learns the"
             f" served network of digits-cnn, whose filters begin as noise. The head is ahead up to {best:,}"
             " pictures"
@@ -163,7 +163,7 @@ def _neighbours(workbench: Workbench, known: Described, test: Described) -> Pict
                 continue
             source, index = item
             number = int(source.classes[index])
-            axis.imshow(source.pixels[index, 0], cmap="gray")
+            axis.imshow(source.pixels[index, 0].numpy(), cmap="gray")
             colour = "black" if number == test.classes[query] else RED
             axis.set_title(FASHION_LABELS[number], fontsize=9, color=colour)
     for column, text in ((0, "asked"), (4, "nearest by descriptor"), (10, "nearest by pixels")):
