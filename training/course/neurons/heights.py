@@ -2,7 +2,7 @@
 
 Table I of "Regression towards mediocrity in hereditary stature", Journal of the Anthropological Institute of
 Great Britain and Ireland 15, 1886. Figures of 1886 are free of rights, so they stand here; the packages that
-bring them (R's HistData and psychTools, which agree in every cell) are under the GPL.
+bring them (R's HistData and psych, which agree in every cell) are under the GPL.
 """
 
 import numpy as np

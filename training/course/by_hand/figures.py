@@ -12,7 +12,7 @@ from training.networks.from_scratch.layers import Array
 from training.networks.from_scratch.network import Network
 
 if TYPE_CHECKING:
-    from training.course.neurons.from_scratch_runs import Pictures
+    from training.course.by_hand.runs import Pictures
 
 SMOOTHED = 10
 """Steps of which a curve shows the mean."""

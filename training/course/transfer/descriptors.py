@@ -13,8 +13,8 @@ from torch import Tensor
 
 from models.image.views import GreyView
 from training.course.page import Block, Page, Picture, Table
-from training.course.vision.car_descriptors import describe_cars
-from training.course.vision.features import (
+from training.course.transfer.car_descriptors import describe_cars
+from training.course.transfer.features import (
     Described,
     Descriptor,
     accuracy,
@@ -106,7 +106,7 @@ def run(workbench: Workbench) -> Page:
             " one matrix fitted on cached descriptors, within a second or two. From scratch learns the"
             f" served network of digits-cnn, whose filters begin as noise. The head is ahead up to {best:,}"
             " pictures"
-            + (", the most tried." if best == everything else "; with more, filters made for clothing catch up.")
+            + (", the most tried." if best == everything else "; with more, made-to-measure filters catch up.")
             + " Ten or a hundred pictures are means over some choices of them.",
             "## Why normalise as the pretraining did",
             "The head expects features of normalised pictures. Where somebody forgets to normalise, it"
@@ -117,10 +117,10 @@ def run(workbench: Workbench) -> Page:
             *cars,
         ],
         code=[
-            "training/course/vision/descriptors.py", "training/course/vision/features.py",
-            "training/course/vision/car_descriptors.py", "training/networks/efficientnet.py",
+            "training/course/transfer/descriptors.py", "training/course.transfer.features.py",
+            "training/course.transfer.car_descriptors.py", "training/networks/efficientnet.py",
         ],
-        try_this="Set SIDE in training/course/vision/features.py to 48 and run `python -m training lab"
+        try_this="Set SIDE in training/course.transfer.features.py to 48 and run `python -m training lab"
         " descriptors`: a quarter of the work. How much of the accuracy is left?",
         values={f"{name}_{size}": value for size, row in rows.items() for name, value in row.items()}
         | {"normalised": normalised, "forgotten": forgotten, "most_pictures": float(everything)},

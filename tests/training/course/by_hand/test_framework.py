@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from training.course.neurons import from_scratch, from_scratch_runs
+from training.course.by_hand import framework, runs
 from training.course.workbench import Workbench
 from training.networks.from_scratch import activations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def page(mnist, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab") / "numpy"
-    return from_scratch.run(Workbench(folder, data, small=True, console=Console(quiet=True)))
+    return framework.run(Workbench(folder, data, small=True, console=Console(quiet=True)))
 
 
 def test_every_gradient_is_that_of_central_differences(page):
@@ -25,7 +25,7 @@ def test_a_wrong_derivative_is_found(monkeypatch):
     """What the page proposes to try."""
     monkeypatch.setattr(activations.Sigmoid, "input_gradient", lambda self, gradient: gradient * self._y)
 
-    errors = from_scratch_runs.gradient_errors(np.random.default_rng(0))
+    errors = runs.gradient_errors(np.random.default_rng(0))
     assert {name for name, error in errors.items() if error > 1e-6} == {"sigmoid"}
 
 

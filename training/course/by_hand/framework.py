@@ -6,9 +6,8 @@ import numpy as np
 
 from models.image.views import DigitView
 from models.model import ZOO, open_model
-from training.course.neurons import from_scratch_figures as figures
-from training.course.neurons import from_scratch_runs as runs
-from training.course.neurons.from_scratch_runs import Pictures, accuracy
+from training.course.by_hand import figures, runs
+from training.course.by_hand.runs import Pictures, accuracy
 from training.course.page import Listing, Page, Table
 from training.course.workbench import Workbench
 from training.data import sources
@@ -117,7 +116,8 @@ def run(workbench: Workbench) -> Page:
             "training/networks/from_scratch/optimisers.py",
             "training/networks/from_scratch/templates.py",
             "training/fitting/from_scratch/fit.py",
-            "training/course/neurons/from_scratch_runs.py",
+            "training/course/by_hand/framework.py",
+            "training/course/by_hand/runs.py",
         ],
         try_this="""Break a derivative, for instance by leaving out `(1 - self._y)` in the sigmoid of
         training/networks/from_scratch/activations.py, and run `python -m training lab numpy --small`.""",
