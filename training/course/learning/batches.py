@@ -64,10 +64,7 @@ def _tensors(part: Examples) -> tuple[Tensor, Tensor]:
 
 
 def gradients(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-    """The gradient of the mean cross entropy, one tensor for each parameter.
-
-    For large batches it is the sum over parts, which takes less than half the time.
-    """
+    """The gradient of the mean cross entropy, one tensor for each parameter; summed over parts."""
     parameters, parts = list(network.parameters()), []
     for some_x, some_y in zip(x.split(PART), y.split(PART), strict=True):
         loss = F.cross_entropy(network(some_x), some_y, reduction="sum") / len(x)
@@ -199,12 +196,11 @@ def run(workbench: Workbench) -> Page:
             f" Batches of about {before[0] ** 2:,.0f} and {after[0] ** 2:,.0f} have as much noise as signal"
             " (the gradient noise scale of McCandlish et al., 2018). Far above it more pictures to a step"
             " are wasted, far below it the rate must be small, or the steps wander.",
-            "The lectures also blame the full batch for overfitting. This race does not show it: at the"
-            " same training loss the three networks are about equally good on the test pictures.",
+            "The lectures also blame the full batch for overfitting. This race does not show it: see `test`.",
         ],
         code=["training/course/learning/batches.py", "training/networks/architectures.py"],
         try_this="Set TARGET in training/course/learning/batches.py to 0.28 and run `python -m training lab"
-        " batches`: which batch size suffers most, and why?",
+        " batches`: which suffers most?",
         values={
             "seconds_serial": seconds[0], "seconds_mini": seconds[1], "seconds_full": seconds[2],
             "updates_serial": serial.updates[-1], "updates_mini": mini.updates[-1],

@@ -1,7 +1,6 @@
 """The loss surface around a trained CNN, with and without skip connections (Li et al., NeurIPS 2018).
 
-Two random directions through the trained weights span a plane, and the loss on it is drawn. Each filter of a
-direction is scaled to the length of the filter that it moves, so that networks can be compared.
+Each filter of a direction is scaled to the length of the filter that it moves: networks can be compared.
 """
 
 from collections.abc import Sequence
@@ -170,13 +169,13 @@ def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape
     """Train a network and look around it."""
     network = cnn(BLOCKS, skip)
     train(network, x, y, workbench.size(5, 3))
-    some_x, some_y = x[:200], y[:200]
+    few = (x[:200], y[:200])
     directions = [filter_normalised_direction(network, seed) for seed in (1, 2)]
-    surface = loss_surface(network, some_x, some_y, directions, workbench.size(23, 9))
+    surface = loss_surface(network, *few, directions, workbench.size(23, 9))
     centre, hessian = [weights.detach().clone() for weights in network.parameters()], []
     for step in STEPS:
         move(network, centre, (step, directions[0]))
-        hessian.append(curvatures(network, some_x, some_y, workbench.size(15, 2)))
+        hessian.append(curvatures(network, *few, workbench.size(15, 2)))
     return Landscape(surface, hessian)
 
 
@@ -186,12 +185,11 @@ def run(workbench: Workbench) -> Page:
     kinds = (("with skips", True), ("without skips", False))
     lands = {name: explore(workbench, skip, x, y) for name, skip in workbench.track(kinds, "networks")}
     on, off = lands.values()
-    holds = on.loss < off.loss and on.minima < off.minima
     layers = 2 * BLOCKS + 2  # and the first and the last
     return Page(
         title="Loss landscapes",
         claim="How well a network learns depends on its loss surface, and skips make that smooth.",
-        holds=holds,
+        holds=on.loss < off.loss and on.minima < off.minima,
         verdict=f"After the same training the network of {layers} layers has a loss of {on.loss:.2f} with"
         f" skip connections and {off.loss:.2f} without. In the plane around it, {len(on.surface)} x"
         f" {len(on.surface)} points, the first has {on.minima} local"
@@ -203,8 +201,7 @@ def run(workbench: Workbench) -> Page:
             " its output. Two random directions through the trained weights span a plane, and the loss is"
             " measured on a grid there.",
             Listing("a filter's direction:  d <- d / |d| * |w|\nloss at (a, b):        L(w + a d1 + b d2)"),
-            "Without that scaling the picture would deceive: behind a batch norm, weights twice as long"
-            " give the same answers, and the same step looks half as steep.",
+            "Without it, weights twice as long, which answer the same behind a batch norm, would look flat.",
             _draw(workbench, lands),
             "Colours and heights are logarithms, on one scale for both. Where there is one basin, a ball"
             " set down anywhere rolls to the middle. Where there are several, a slope says little about"
@@ -228,7 +225,6 @@ def run(workbench: Workbench) -> Page:
         values={
             "loss_with": on.loss, "loss_without": off.loss,
             "minima_with": on.minima, "minima_without": off.minima,
-            "largest_with": on.hessian[0][0], "largest_without": off.hessian[0][0],
         },
     )  # fmt: skip
 
