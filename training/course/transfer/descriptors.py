@@ -106,7 +106,7 @@ def run(workbench: Workbench) -> Page:
             " one matrix fitted on cached descriptors, within a second or two. From scratch learns the"
             f" served network of digits-cnn, whose filters begin as noise. The head is ahead up to {best:,}"
             " pictures"
-            + (", the most tried." if best == everything else "; with more, made-to-measure filters catch up.")
+            + (", the most tried." if best == everything else "; with more, own filters catch up.")
             + " Ten or a hundred pictures are means over some choices of them.",
             "## Why normalise as the pretraining did",
             "The head expects features of normalised pictures. Where somebody forgets to normalise, it"
