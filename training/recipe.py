@@ -26,7 +26,9 @@ class Recipe:
         batch_size: Pictures.
         learning_rate: The peak of a one-cycle schedule.
         labels: Names of the classes, in the order of the network's outputs; empty for a regressor.
-        weight_decay: Of AdamW.
+        weight_decay: Of AdamW; of Adam's L2 where gradients are written by hand.
+        by_hand: Trained in NumPy (training/fitting/from_scratch): "templates" by the lectures' rule
+            W += lr * E X^T, for one linear layer, "backpropagation" by the chain rule and Adam.
         label_smoothing: Of the cross entropy, 0 to 1.
         patience: Epochs without a better validation loss before training stops.
         pages: Digits on photographed pages that are added to the training pictures
@@ -58,6 +60,7 @@ class Recipe:
     learning_rate: float
     labels: tuple[str, ...] = ()
     weight_decay: float = 1e-4
+    by_hand: Literal["templates", "backpropagation"] | None = None
     label_smoothing: float = 0.0
     patience: int = 10
     pages: int = 0

@@ -47,5 +47,6 @@ def test_augmented_pictures_are_still_pictures(change):
 
 def test_published_models_are_recipes():
     assert set(PUBLISHED) == {
-        "digits-linear", "digits-mlp", "digits-cnn", "fashion-cnn", "cars-mlp", "cars-cnn", "cars-transfer",
+        "digits-linear", "digits-mlp", "digits-cnn", "digits-numpy-linear", "digits-numpy-mlp", "fashion-cnn",
+        "cars-mlp", "cars-cnn", "cars-transfer",
     }  # fmt: skip

@@ -45,7 +45,7 @@ LABS: dict[str, Lab] = {
         Lab("graph", f"{NEURONS}.graph", "the computation graph: every value, every gradient, on its edges"),
         Lab(
             "numpy",
-            f"{NEURONS}.from_scratch",
+            "training.course.by_hand.framework",
             "a framework by hand: each gradient checked, two models of it served",
         ),
         Lab(
@@ -72,7 +72,7 @@ LABS: dict[str, Lab] = {
         Lab("our-cnn", f"{VISION}.our_cnn", "the lecture's CNN beside an MLP of as many parameters"),
         Lab(
             "descriptors",
-            f"{VISION}.descriptors",
+            "training.course.transfer.descriptors",
             "a pretrained network without its last layer describes pictures",
         ),
         Lab("fiftyone", f"{TOOLS}.fiftyone", "pictures, truth and predictions as a FiftyOne dataset"),

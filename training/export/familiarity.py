@@ -63,10 +63,16 @@ class Familiarity(nn.Module):
     features that those components do not explain.
 
     Attributes:
-        whiten: Features -> their principal components, the leading ones each with variance 1, the others with
-            that of their sum.
-        components: How many are leading.
+        mean: float32 (F,), of the features.
+        axes: float32 (components, F), the directions of the leading principal components.
+        std: float32 (components,), the standard deviations along them.
+        rest_std: float32 (), that of the length of what they do not explain; 0 where they explain all.
     """
+
+    mean: Tensor
+    axes: Tensor
+    std: Tensor
+    rest_std: Tensor
 
     def __init__(
         self, features: Tensor, outliers: Tensor, components: int = 128, steps: int = PUBLISHED_OPTIONS.steps
@@ -77,14 +83,11 @@ class Familiarity(nn.Module):
         centred = features - mean
         values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
         values = values.flip(0).clamp_min(MIN_VARIANCE * max(float(values[-1]), MIN_VARIANCE))
-        self.components = min(components, features.shape[1])
-        variances = torch.cat([
-            values[: self.components], values[self.components :].sum().expand(len(values) - self.components)
-        ])  # fmt: skip
-        matrix = (axes.flip(1) / variances.sqrt()).T
-        self.whiten = nn.Linear(*matrix.shape).requires_grad_(False)
-        self.whiten.weight.copy_(matrix)
-        self.whiten.bias.copy_(-matrix @ mean)
+        leading = min(components, features.shape[1])
+        self.register_buffer("mean", mean)
+        self.register_buffer("axes", axes.flip(1).T[:leading].contiguous())
+        self.register_buffer("std", values[:leading].sqrt())
+        self.register_buffer("rest_std", values[leading:].sum().sqrt())
         known, others = (self._whitened(part) for part in (features, outliers))
         probe = _fit_probe(known, others, steps)
         with torch.no_grad():
@@ -94,9 +97,9 @@ class Familiarity(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """float32 (N, F) -> (N,) in [0, 1]."""
         whitened = self._whitened(features)
-        distance = whitened[:, : self.components].square().mean(1)
-        if whitened.shape[1] > self.components:
-            distance = distance + whitened[:, self.components].square()
+        distance = whitened[:, : len(self.axes)].square().mean(1)
+        if whitened.shape[1] > len(self.axes):
+            distance = distance + whitened[:, len(self.axes)].square()
         probability: Tensor = self.probe(whitened)[:, 0].sigmoid()
         return probability * torch.exp(-DISTANCE_WEIGHT * distance)
 
@@ -106,10 +109,13 @@ class Familiarity(nn.Module):
         Returns:
             float32 (N, components) or (N, components + 1).
         """
-        whitened: Tensor = self.whiten(features)
-        if whitened.shape[1] > self.components:
-            leading, others = whitened.split([self.components, whitened.shape[1] - self.components], dim=1)
-            whitened = torch.cat([leading, others.square().sum(1, keepdim=True).sqrt()], dim=1)
+        centred = features - self.mean
+        along = centred @ self.axes.T
+        whitened = along / self.std
+        if len(self.axes) < len(self.mean):
+            # Not by Pythagoras: the difference of two large squares would be mostly rounding.
+            rest = (centred - along @ self.axes).square().sum(1, keepdim=True).sqrt()
+            whitened = torch.cat([whitened, rest / self.rest_std], dim=1)
         return whitened.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
 
 

@@ -1,4 +1,4 @@
-"""How a recipe is trained: the one place that decides about pages, a teacher, a frozen trunk."""
+"""How a recipe is trained: the one place that decides: pages, a teacher, a frozen trunk, NumPy."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +9,7 @@ from training.data.splits import Examples, Splits
 from training.data.synthetic.pages import pages
 from training.fitting.distillation import KIND, OUTLIER_LOSS_WEIGHT, taught, with_outliers
 from training.fitting.fit import fit
+from training.fitting.from_scratch.fit import fit_by_hand
 from training.fitting.result import EpochMetrics, TrainingResult
 from training.fitting.transfer import cache_features, fit_ensemble
 from training.networks.architectures import Network
@@ -63,6 +64,8 @@ def _train_once(
     if teacher is not None:
         splits = replace(splits, train=taught(recipe, teacher, splits.train))
         recipe = replace(recipe, augment=augment.none)
+    if recipe.by_hand:
+        return fit_by_hand(recipe, splits, checkpoint, on_epoch)
     if not recipe.frozen_body:
         return fit(recipe, splits, checkpoint, on_epoch)
     return fit_ensemble(recipe, cache_features(recipe, splits), checkpoint, on_epoch)

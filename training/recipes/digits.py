@@ -1,4 +1,4 @@
-"""Handwritten digits: linear, one hidden layer, convolutional."""
+"""Handwritten digits: linear, one hidden layer, convolutional; the first two in NumPy too."""
 
 from models.image.views import DigitView
 from training.data import augment
@@ -76,4 +76,41 @@ CNN = Recipe(
     floors={"accuracy": 0.995, "familiar": 0.98, "strangers_refused": 0.97},
 )
 
-RECIPES = (LINEAR, MLP, CNN)
+NUMPY_LINEAR = Recipe(
+    name="digits-numpy-linear",
+    summary="One handwritten digit, by a single linear layer that learned in NumPy: W += lr * E X^T.",
+    task="classification",
+    data="mnist",
+    view=DigitView(),
+    labels=LABELS,
+    network=architectures.digits_linear,
+    by_hand="templates",
+    augment=augment.none,
+    epochs=20,
+    batch_size=200,
+    # Of a sum over the batch: of its mean this is 0.2.
+    learning_rate=1e-3,
+    patience=20,
+    floors={"accuracy": 0.920},
+)
+
+NUMPY_MLP = Recipe(
+    name="digits-numpy-mlp",
+    summary="One handwritten digit, by one hidden layer of 800 units, "
+    "every gradient written by hand in NumPy.",
+    task="classification",
+    data="mnist",
+    view=DigitView(),
+    labels=LABELS,
+    network=architectures.digits_mlp,
+    by_hand="backpropagation",
+    augment=augment.distorted,
+    epochs=60,
+    batch_size=200,
+    learning_rate=1.5e-3,
+    weight_decay=0.0,
+    patience=60,
+    floors={"accuracy": 0.989},
+)
+
+RECIPES = (LINEAR, MLP, CNN, NUMPY_LINEAR, NUMPY_MLP)

@@ -1,0 +1,1 @@
+"""The lab of the framework whose every gradient is written by hand."""

@@ -1,0 +1,1 @@
+"""The lab of a pretrained network that describes pictures."""

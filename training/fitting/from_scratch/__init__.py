@@ -1,0 +1,1 @@
+"""The training of networks in NumPy, for recipes whose gradients are written by hand."""
