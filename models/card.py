@@ -58,6 +58,7 @@ class Data(Value):
         count: Number of pictures in the training split.
         made: Number of synthetic pictures, augmented or drawn, that training used as well.
         fingerprint: sha256 over all pixels and targets of the data set, in hex.
+        notes: What was left out of it, and why.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Data(Value):
     made: Annotated[int, Field(ge=0)] = 0
     fingerprint: str
     licence: str
+    notes: tuple[str, ...] = ()
 
 
 class Measured(Value):
@@ -75,12 +77,14 @@ class Measured(Value):
         n: Number of test pictures.
         values: By the metric's name.
         baseline: The same metrics of the constant prediction.
+        intervals: The ends of the 95 % interval of a metric, where it has one.
     """
 
     data: str
     n: Annotated[int, Field(gt=0)]
     values: dict[str, float]
     baseline: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Golden(Value):

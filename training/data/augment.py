@@ -53,6 +53,14 @@ def street(pictures: Tensor) -> Tensor:
     return (0.5 + contrast * (pictures - 0.5)).clamp(0, 1)
 
 
+def photo(pictures: Tensor) -> Tensor:
+    """Other photos of the same thing: nearer or farther, tilted, off centre, mirrored, in other light."""
+    count = len(pictures)
+    pictures = _warp(pictures, degrees=8, scale=(0.85, 1.4), shear=0.05, shift=0.08, wobble=0.0, mirror=True)
+    contrast, light = _uniform(count, 0.8, 1.2, pictures), _uniform(count, 0.8, 1.25, pictures)
+    return (0.5 + contrast * (pictures * light - 0.5)).clamp(0, 1)
+
+
 def feature_cutout(pictures: Tensor) -> Tensor:
     """Feature maps of any range: half of them mirrored, half with a window set to 0.
 

@@ -1,0 +1,109 @@
+"""Calibration by pictures that a head has not seen, and the module and card that follow from it."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.card import Card, ClassifierCard, Outputs, RegressorCard
+from training.custom.crossfit import CrossFitted
+from training.data.splits import Examples
+from training.export.calibration import fit_interval, fit_temperature
+from training.export.familiarity import Familiarity
+from training.export.modules import Classifier, Regressor
+from training.fitting.result import LogPriceScaler
+from training.networks.architectures import Network
+
+COVERAGE = 0.9
+"""Fraction of true numbers meant to lie between low and high."""
+
+
+def classifier(
+    network: Network,
+    fitted: CrossFitted,
+    familiarity: Familiarity,
+    examples: Examples,
+    unseen: npt.NDArray[np.intp],
+    facts: Mapping[str, Any],
+) -> tuple[nn.Module, Card, Outputs]:
+    """A classifier with its temperature.
+
+    Args:
+        network: With the head that was fitted to all pictures.
+        fitted: The scores of each picture by a head that left it out.
+        familiarity: Of the features.
+        examples: All pictures.
+        unseen: Those that calibration may use.
+        facts: Fields of the card, `labels` among them.
+
+    Returns:
+        The module, its card, and the probabilities of the scores.
+    """
+    classes = torch.from_numpy(examples.targets.astype(np.int64))
+    temperature = fit_temperature(fitted.scores[unseen], classes[unseen])
+    outputs = {"probabilities": (fitted.scores / temperature).softmax(1).numpy()}
+    module = Classifier(network, temperature, familiarity).eval()
+    return module, ClassifierCard(version=_version(network, str(temperature)), **facts), outputs
+
+
+def regressor(
+    network: Network,
+    fitted: CrossFitted,
+    familiarity: Familiarity,
+    examples: Examples,
+    unseen: npt.NDArray[np.intp],
+    scaler: LogPriceScaler,
+    facts: Mapping[str, Any],
+) -> tuple[nn.Module, Card, Outputs]:
+    """A regressor with its interval.
+
+    Args:
+        network: With the head that was fitted to all pictures.
+        fitted: The scores of each picture by a head that left it out.
+        familiarity: Of the features.
+        examples: All pictures, with what must not be on both sides of a split as groups.
+        unseen: Those that calibration may use.
+        scaler: Of the targets.
+        facts: Fields of the card, `unit` and `basis` among them.
+
+    Returns:
+        The module, its card, and value, low and high of the scores.
+    """
+    scores = fitted.scores[:, 0]
+    predicted = scores.double().numpy()
+    targets, groups = examples.targets.astype(np.float64), examples.groups
+    assert groups is not None
+    residuals = np.log(targets) - (predicted * scaler.std + scaler.mean)
+    interval = fit_interval(residuals[unseen], predicted[unseen], groups[unseen], COVERAGE)
+    log_value = scores * scaler.std + scaler.mean
+    low, high = (log_value + bound for bound in interval(scores))
+    values = {"value": log_value, "low": low, "high": high}
+    outputs = {name: value.exp().float().numpy() for name, value in values.items()}
+    module = Regressor(network, scaler, interval, familiarity).eval()
+    version = _version(network, str(interval))
+    return module, RegressorCard(coverage=COVERAGE, version=version, **facts), outputs
+
+
+def _version(network: Network, fitted: str) -> str:
+    """Twelve digits of the sha256 over head and calibration; the trunk is fixed."""
+    digest = hashlib.sha256(fitted.encode())
+    for value in (network.head.weight, network.head.bias):
+        digest.update(value.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+@torch.no_grad()
+def refused(
+    module: nn.Module, kinds: Mapping[str, npt.NDArray[np.uint8]], threshold: float
+) -> dict[str, float]:
+    """The fraction of each kind of other pictures, uint8 (n, H, W, C), that is not familiar."""
+    fractions = {}
+    for kind, pixels in kinds.items():
+        batches = [module(batch)[-1] for batch in torch.from_numpy(pixels).split(32)]
+        familiar: Tensor = torch.cat(batches) >= threshold
+        fractions[kind] = 1 - float(familiar.float().mean())
+    return fractions

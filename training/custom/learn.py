@@ -1,0 +1,198 @@
+"""Learning a model of a user's own pictures: descriptions, a cross-fitted head, a calibrated file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from rich.progress import track
+from torch import Tensor
+
+from models.card import Data, Golden, Measured, Outputs, Reference
+from models.image.views import AnyView
+from models.model import Model
+from training.custom.calibrate import classifier, refused, regressor
+from training.custom.crossfit import absolute_error, classes_head, cross_fit, numbers_head
+from training.custom.descriptions import BATCH_SIZE, describe_pictures
+from training.custom.familiar import fit_familiarity
+from training.custom.outliers import strangers
+from training.custom.trunk import Describe, Trunk
+from training.custom.unseen import baseline, measure
+from training.data import augment
+from training.data.collection.checks import Checked
+from training.data.collection.folds import folds_of
+from training.data.splits import Examples
+from training.export.drift_reference import reference
+from training.export.model_file import write_verified
+from training.fitting.result import LogPriceScaler
+from training.networks.architectures import Network
+
+FOLDS = 5
+
+FAMILIAR_FRACTION = 0.96
+"""Fraction of unseen pictures that count as familiar. Lower than that of the published models: few pictures
+know less of what is usual, and what is strange to a user's photos are photos too."""
+
+OUTLIERS, TEST_OUTLIERS = 2000, 700
+
+GOLDEN_PICTURES = 4
+"""Drawn ones: a model file must not give away its owner's pictures."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the owner says beside the pictures.
+
+    Attributes:
+        name: Of the model.
+        view: How pictures become pixels.
+        unit: Of numbers.
+        basis: What a number means, such as "list price when new".
+        seed: Of the bootstrap.
+    """
+
+    name: str
+    view: AnyView
+    unit: str = "USD"
+    basis: str = "as given"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A written model, and what it answers to pictures it was not fitted to.
+
+    Attributes:
+        path: The file.
+        outputs: Of each picture in the collection's order; of those trained on by a head that left them out.
+        examples: The pictures with their targets, in the same order.
+        held_out: int (M,): the pictures that the metrics are of.
+    """
+
+    path: Path
+    outputs: Outputs
+    examples: Examples
+    held_out: npt.NDArray[np.intp]
+
+
+def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Path, threads: int) -> Learned:
+    """Fit, calibrate, measure and write a model.
+
+    Args:
+        checked: The collection.
+        trunk: What describes its pictures.
+        options: What its owner says.
+        zoo: Where the file goes.
+        root: The data folder, with the cache of descriptions.
+        threads: To describe pictures with.
+
+    Raises:
+        ExportError: The written file answers differently from torch.
+    """
+    collection, view = checked.collection, options.view
+    describe = trunk.describe(view, root, threads)
+    features = describe_pictures(checked.opened, describe, augment.photo, (trunk.name, view), root)
+    others = _describe_all(strangers(options.name, view, OUTLIERS, 1, root), describe)
+    folds, examples = folds_of(checked, FOLDS), _examples(checked)
+    trained = folds >= 0
+    familiarity, familiar = fit_familiarity(features, folds, others)
+    tested = np.array([entry.part == "test" for entry in collection.entries])
+    unseen = np.flatnonzero(~tested)
+    threshold = float(np.quantile(familiar[unseen], 1 - FAMILIAR_FRACTION))
+    facts = _facts(checked, examples, trunk, options, int(trained.sum())) | {
+        "familiarity_threshold": threshold
+    }
+    if collection.task == "classification":
+        classes = torch.from_numpy(examples.targets.astype(np.int64))
+        fitted = cross_fit(features, classes, folds, classes_head(len(collection.labels)), F.cross_entropy)
+        network = Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+        facts["labels"] = collection.labels
+        module, card, outputs = classifier(network, fitted, familiarity, examples, unseen, facts)
+    else:
+        scaler = LogPriceScaler.of(examples.targets[trained])
+        standardised = scaler.standardise(examples.targets)
+        fitted = cross_fit(features, standardised, folds, numbers_head, absolute_error)
+        network = Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+        facts |= {"unit": options.unit, "basis": options.basis}
+        module, card, outputs = regressor(network, fitted, familiarity, examples, unseen, scaler, facts)
+    outputs = outputs | {"familiarity": familiar}
+    held_out = np.flatnonzero(tested if tested.any() else trained)
+    test = examples[held_out]
+    answers = {name: values[held_out] for name, values in outputs.items()}
+    values, bounds = measure(answers, test, threshold, options.seed)
+    others_refused = refused(module, strangers(options.name, view, TEST_OUTLIERS, 2, root), threshold)
+    values["strangers_refused"] = float(np.mean(list(others_refused.values())))
+    what = "test folder" if tested.any() else f"{FOLDS}-fold cross-validation"
+    measured = Measured(
+        data=f"{options.name}, {what}",
+        n=len(held_out),
+        values=_rounded(values),
+        baseline=_rounded(baseline(examples[trained], test, collection.task == "classification")),
+        intervals={name: (_round(low), _round(high)) for name, (low, high) in bounds.items()},
+    )
+
+    def measures(model: Model) -> tuple[Measured, Reference]:
+        return measured, reference(model.card, answers, measured.data)
+
+    drawn = strangers(options.name, view, GOLDEN_PICTURES, 3, root)
+    golden = np.concatenate(list(drawn.values()))[:GOLDEN_PICTURES]
+    return Learned(
+        write_verified(module, card, golden, zoo, measures, halve=True), outputs, examples, held_out
+    )
+
+
+def _examples(checked: Checked) -> Examples:
+    collection = checked.collection
+    if collection.task == "classification":
+        labels = {label: index for index, label in enumerate(collection.labels)}
+        targets = np.array([labels[entry.label] for entry in collection.entries])
+    else:
+        targets = np.array([entry.number for entry in collection.entries])
+    return Examples(checked.opened.pixels, targets, checked.clusters.astype(str))
+
+
+def _facts(
+    checked: Checked, examples: Examples, trunk: Trunk, options: Options, trained: int
+) -> dict[str, Any]:
+    """Fields of either card, with placeholders for metrics and golden outputs."""
+    classes = checked.collection.task == "classification"
+    kinds = f"{len(checked.collection.labels)} classes" if classes else options.unit
+    return {
+        "name": options.name,
+        "summary": f"A picture of one's own: {kinds}, by a head on the features of {trunk.name}.",
+        "view": options.view,
+        "training": Data(
+            name=options.name,
+            count=trained,
+            fingerprint=examples.fingerprint,
+            licence="the owner's",
+            notes=tuple(_note(finding.what, len(finding.files)) for finding in checked.findings),
+        ),
+        "measured": Measured(data="none", n=1, values={}, baseline={}),
+        "golden": Golden.of(np.zeros((1, *options.view.shape), np.uint8), {}),
+        "licence": "the owner's",
+    }
+
+
+def _note(what: str, files: int) -> str:
+    return f"{what} ({files} pictures)" if files > 1 else what
+
+
+def _describe_all(kinds: dict[str, npt.NDArray[np.uint8]], describe: Describe) -> Tensor:
+    pixels = np.concatenate(list(kinds.values()))
+    starts = track(range(0, len(pixels), BATCH_SIZE), "describing other things")
+    return torch.from_numpy(
+        np.concatenate([describe(pixels[start : start + BATCH_SIZE]) for start in starts])
+    )
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: _round(value) for name, value in values.items()}
+
+
+def _round(value: float) -> float:
+    """Four significant digits."""
+    return float(f"{value:.4g}")
