@@ -210,10 +210,10 @@ def run(workbench: Workbench) -> Page:
             "The Hessian holds the second derivatives of the loss for all pairs of weights. Its largest"
             " eigenvalue is the steepest curvature, which limits the learning rate; a negative one is a"
             " direction in which the loss bends down, and |smallest / largest| says how far from convex the"
-            " surface is. The smallest converges slowly: after these few iterations it is a bound.",
+            " surface is. The smallest converges slowly: these few iterations give a bound.",
             Table(
                 ("network", "along the first direction", "largest eigenvalue", "smallest", "ratio"),
-                [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.3f}"] for name, land in lands.items()
+                [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.1g}"] for name, land in lands.items()
                  for step, (high, low), ratio in zip(STEPS, land.hessian, land.ratios, strict=True)],
             ),
             "Two planes through two small networks are no proof. Li and others find the same around"
@@ -243,6 +243,7 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
         above = figure.add_subplot(2, 2, column + 1, projection="3d")
         above.plot_surface(a, b, height, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
         above.set(zlim=(low, high), title=name, xlabel="first direction", ylabel="second direction")
+        above.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         above.set_zticks(powers, labels)
         below = figure.add_subplot(2, 2, column + 3)
         shown = below.contourf(a, b, height, levels=levels, cmap="viridis")
