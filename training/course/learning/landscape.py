@@ -117,8 +117,8 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
     flat = torch.cat([part.flatten() for part in gradient])
 
     def times(vector: Tensor) -> Tensor:
-        product = torch.autograd.grad(flat @ vector, parameters, retain_graph=True)
-        return torch.cat([part.flatten() for part in product])
+        parts = torch.autograd.grad(flat @ vector, parameters, retain_graph=True)
+        return torch.cat([part.flatten() for part in parts])
 
     def power_iteration(shift: float) -> float:
         vector = F.normalize(torch.randn(len(flat), generator=torch.Generator().manual_seed(0)), dim=0)
@@ -126,8 +126,7 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
             vector = F.normalize(times(vector) - shift * vector, dim=0)
         return float(vector @ times(vector))
 
-    first = power_iteration(0.0)
-    second = power_iteration(first)
+    second = power_iteration(first := power_iteration(0.0))
     return max(first, second), min(first, second)
 
 
@@ -222,10 +221,8 @@ def run(workbench: Workbench) -> Page:
         code=["training/course/learning/landscape.py"],
         try_this="Set BLOCKS in training/course/learning/landscape.py to 4 and run `python -m training lab"
         " landscape`: does a shallow network need its skips?",
-        values={
-            "loss_with": on.loss, "loss_without": off.loss,
-            "minima_with": on.minima, "minima_without": off.minima,
-        },
+        values={"loss_with": on.loss, "loss_without": off.loss,
+                "minima_with": on.minima, "minima_without": off.minima},
     )  # fmt: skip
 
 
@@ -235,8 +232,7 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
     low = min(float(height.min()) for height in heights.values())
     high = min(max(float(height.max()) for height in heights.values()), 2.5)
     levels = np.linspace(low, high, 22)
-    powers = range(int(np.ceil(low)), int(high) + 1)
-    labels = [f"{10.0**power:g}" for power in powers]
+    labels = [f"{10.0**power:g}" for power in (powers := range(int(np.ceil(low)), int(high) + 1))]
     for column, (name, height) in enumerate(heights.items()):
         a, b = np.meshgrid(*[np.linspace(-1, 1, len(height))] * 2)
         height = np.clip(height, low, high)
