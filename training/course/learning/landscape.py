@@ -232,7 +232,7 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
     low = min(float(height.min()) for height in heights.values())
     high = min(max(float(height.max()) for height in heights.values()), 2.5)
     levels = np.linspace(low, high, 22)
-    labels = [f"{10.0**power:g}" for power in (powers := range(int(np.ceil(low)), int(high) + 1))]
+    powers = range(int(np.ceil(low)), int(high) + 1)
     for column, (name, height) in enumerate(heights.items()):
         a, b = np.meshgrid(*[np.linspace(-1, 1, len(height))] * 2)
         height = np.clip(height, low, high)
@@ -240,11 +240,11 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
         above.plot_surface(a, b, height, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
         above.set(zlim=(low, high), title=name, xlabel="first direction", ylabel="second direction")
         above.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
-        above.set_zticks(powers, labels)
+        above.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
         below = figure.add_subplot(2, 2, column + 3)
         shown = below.contourf(a, b, height, levels=levels, cmap="viridis")
         below.plot(0, 0, "+", color=RED, markersize=12)
         below.set(xlabel="first direction", ylabel="second direction", aspect="equal")
     bar = figure.colorbar(shown, None, figure.axes[1::2], label="cross entropy")
-    bar.set_ticks(powers, labels=labels)
+    bar.set_ticks(powers, labels=[f"{10.0**power:g}" for power in powers])
     return workbench.save(figure, "surface", "The loss around both networks, in 3-D and as contours.")
