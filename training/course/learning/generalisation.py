@@ -200,7 +200,7 @@ def draw_polynomials(workbench: Workbench, fits: dict[int, PolynomialFit]) -> Pi
     ):
         axes[-1].semilogy(order, values, "o-", color=colour, label=label, markersize=4)
     axes[-1].set(xlabel="degree")
-    axes[-1].legend(frameon=False, loc="lower left", fontsize=8)
+    axes[-1].legend(frameon=False, loc="center right", fontsize=8)
     return workbench.save(
         figure,
         "polynomials",

@@ -117,8 +117,8 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
     flat = torch.cat([part.flatten() for part in gradient])
 
     def times(vector: Tensor) -> Tensor:
-        product = torch.autograd.grad(flat @ vector, parameters, retain_graph=True)
-        return torch.cat([part.flatten() for part in product])
+        parts = torch.autograd.grad(flat @ vector, parameters, retain_graph=True)
+        return torch.cat([part.flatten() for part in parts])
 
     def power_iteration(shift: float) -> float:
         vector = F.normalize(torch.randn(len(flat), generator=torch.Generator().manual_seed(0)), dim=0)
@@ -126,8 +126,7 @@ def curvatures(network: nn.Module, x: Tensor, y: Tensor, iterations: int) -> tup
             vector = F.normalize(times(vector) - shift * vector, dim=0)
         return float(vector @ times(vector))
 
-    first = power_iteration(0.0)
-    second = power_iteration(first)
+    second = power_iteration(first := power_iteration(0.0))
     return max(first, second), min(first, second)
 
 
@@ -210,10 +209,10 @@ def run(workbench: Workbench) -> Page:
             "The Hessian holds the second derivatives of the loss for all pairs of weights. Its largest"
             " eigenvalue is the steepest curvature, which limits the learning rate; a negative one is a"
             " direction in which the loss bends down, and |smallest / largest| says how far from convex the"
-            " surface is. The smallest converges slowly: after these few iterations it is a bound.",
+            " surface is. The smallest converges slowly: these few iterations give a bound.",
             Table(
                 ("network", "along the first direction", "largest eigenvalue", "smallest", "ratio"),
-                [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.3f}"] for name, land in lands.items()
+                [[name, step, f"{high:.3g}", f"{low:.3g}", f"{ratio:.1g}"] for name, land in lands.items()
                  for step, (high, low), ratio in zip(STEPS, land.hessian, land.ratios, strict=True)],
             ),
             "Two planes through two small networks are no proof. Li and others find the same around"
@@ -222,10 +221,8 @@ def run(workbench: Workbench) -> Page:
         code=["training/course/learning/landscape.py"],
         try_this="Set BLOCKS in training/course/learning/landscape.py to 4 and run `python -m training lab"
         " landscape`: does a shallow network need its skips?",
-        values={
-            "loss_with": on.loss, "loss_without": off.loss,
-            "minima_with": on.minima, "minima_without": off.minima,
-        },
+        values={"loss_with": on.loss, "loss_without": off.loss,
+                "minima_with": on.minima, "minima_without": off.minima},
     )  # fmt: skip
 
 
@@ -236,18 +233,18 @@ def _draw(workbench: Workbench, lands: dict[str, Landscape]) -> Picture:
     high = min(max(float(height.max()) for height in heights.values()), 2.5)
     levels = np.linspace(low, high, 22)
     powers = range(int(np.ceil(low)), int(high) + 1)
-    labels = [f"{10.0**power:g}" for power in powers]
     for column, (name, height) in enumerate(heights.items()):
         a, b = np.meshgrid(*[np.linspace(-1, 1, len(height))] * 2)
         height = np.clip(height, low, high)
         above = figure.add_subplot(2, 2, column + 1, projection="3d")
         above.plot_surface(a, b, height, cmap="viridis", vmin=low, vmax=high, rstride=1, cstride=1)
         above.set(zlim=(low, high), title=name, xlabel="first direction", ylabel="second direction")
-        above.set_zticks(powers, labels)
+        above.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+        above.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
         below = figure.add_subplot(2, 2, column + 3)
         shown = below.contourf(a, b, height, levels=levels, cmap="viridis")
         below.plot(0, 0, "+", color=RED, markersize=12)
         below.set(xlabel="first direction", ylabel="second direction", aspect="equal")
     bar = figure.colorbar(shown, None, figure.axes[1::2], label="cross entropy")
-    bar.set_ticks(powers, labels=labels)
+    bar.set_ticks(powers, labels=[f"{10.0**power:g}" for power in powers])
     return workbench.save(figure, "surface", "The loss around both networks, in 3-D and as contours.")

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor
 
 from training.course.page import Picture
-from training.course.workbench import BLUE, DPI, GREEN, GREY, LIGHT_BLUE, ORANGE, RED, Workbench
+from training.course.workbench import BLUE, DPI, GREEN, GREY, LIGHT_BLUE, RED, Workbench
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Two weights of any one shape -> a loss of that shape."""
@@ -60,7 +60,7 @@ OPTIMISERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = 
 }
 """By name, with torch's own defaults beside the learning rate."""
 
-COLOURS = dict(zip(OPTIMISERS, (GREY, BLUE, ORANGE, GREEN, RED), strict=True))
+COLOURS = dict(zip(OPTIMISERS, (GREY, BLUE, "black", GREEN, RED), strict=True))
 
 RULES = """\
 g is the gradient, r the rate; every product, square and root is taken weight by weight.
