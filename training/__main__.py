@@ -2,6 +2,7 @@
 
 import typer
 
+from training.cli.commands.custom import check_pictures, new_model, remove_model
 from training.cli.commands.evaluate import (
     crossvalidate_model,
     evaluate_models,
@@ -24,6 +25,9 @@ app.command(name="report")(report_models)
 app.command(name="reference")(write_references)
 app.command(name="crossvalidate")(crossvalidate_model)
 app.command(name="fiftyone")(write_fiftyone)
+app.command(name="new")(new_model)
+app.command(name="check")(check_pictures)
+app.command(name="rm")(remove_model)
 app.command(name="lab")(run_lab)
 app.command(name="course")(run_course)
 

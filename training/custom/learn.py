@@ -1,5 +1,6 @@
 """Learning a model of a user's own pictures: descriptions, a cross-fitted head, a calibrated file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,14 @@ class Learned:
         outputs: Of each picture in the collection's order; of those trained on by a head that left them out.
         examples: The pictures with their targets, in the same order.
         held_out: int (M,): the pictures that the metrics are of.
+        refused: The fraction of each kind of other pictures that is not familiar.
     """
 
     path: Path
     outputs: Outputs
     examples: Examples
     held_out: npt.NDArray[np.intp]
+    refused: Mapping[str, float]
 
 
 def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Path, threads: int) -> Learned:

@@ -68,7 +68,8 @@ def render(card: Card, size: int, plots: Mapping[str, str] = MappingProxyType({}
     height, width, channels = card.view.shape
     view = ", ".join(f"{name} {value}" for name, value in card.view.model_dump().items())
     rows = "\n".join(
-        f"| {name} | {value:.4g} | {_cell(card.measured.baseline.get(name))} | {meaning(name)} |"
+        f"| {name} | {value:.4g}{_interval(card, name)} | {_cell(card.measured.baseline.get(name))}"
+        f" | {meaning(name)} |"
         for name, value in card.measured.values.items()
     )
     constant = "the most frequent class" if card.task == "classification" else "the median price"
@@ -88,7 +89,7 @@ A picture whose `familiarity` is below {card.familiarity_threshold:.4g} looks un
 ## What it learned from
 
 {card.training.name}: {card.training.count:,} training pictures ({card.training.licence}), fingerprint
-`{card.training.fingerprint[:16]}`.{_pages(card)}
+`{card.training.fingerprint[:16]}`.{_pages(card)}{_notes(card)}
 
 ## How good it is
 
@@ -146,6 +147,17 @@ def _bins(histogram: Histogram) -> str:
     bins = zip(histogram.edges, others, strict=True)
     above = (f"{fraction:.1%} from {edge:.6g}" for edge, fraction in bins)
     return ", ".join((f"{first:.1%} below", *above))
+
+
+def _interval(card: Card, metric: str) -> str:
+    """The ends of a metric's 95 % interval, where it has one."""
+    ends = card.measured.intervals.get(metric)
+    return "" if ends is None else f" ({ends[0]:.3g} to {ends[1]:.3g})"
+
+
+def _notes(card: Card) -> str:
+    """What was left out of the training pictures."""
+    return "".join(f"\n- {note}" for note in card.training.notes)
 
 
 def _cell(value: float | None) -> str:
