@@ -97,18 +97,32 @@ class Page:
 def _block(block: Block) -> str:
     match block:
         case Picture(path, shows):
-            return f"![{shows}]({path.parent.name}/{path.name})"
+            return _paragraph(f"![{shows}]({path.parent.name}/{path.name})")
         case Link(path, says):
-            return f"[{says}]({path.parent.name}/{path.name})"
+            return _paragraph(f"[{says}]({path.parent.name}/{path.name})")
         case Table(header, rows):
             lines = [header, ["---"] * len(header), *rows]
-            return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+            return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
         case Listing(text):
-            return f"```text\n{text.rstrip()}\n```"
+            return "\n".join(("```text", *map(_wrapped, text.rstrip().splitlines()), "```"))
         case str() if block.startswith("## "):
             return block
         case str():
             return _paragraph(block)
+
+
+def _cell(value: object) -> str:
+    """Text of a table's cell; a bar would end it."""
+    return str(value).replace("|", "\\|")
+
+
+def _wrapped(line: str) -> str:
+    """A line of a listing; what is too long goes on below, indented."""
+    return (
+        textwrap.fill(line, WIDTH, subsequent_indent="    ", drop_whitespace=False, replace_whitespace=False)
+        if len(line) > WIDTH
+        else line
+    )
 
 
 def _paragraph(text: str, indent: str = "") -> str:

@@ -117,10 +117,10 @@ def run(workbench: Workbench) -> Page:
             *cars,
         ],
         code=[
-            "training/course/transfer/descriptors.py", "training/course.transfer.features.py",
-            "training/course.transfer.car_descriptors.py", "training/networks/efficientnet.py",
+            "training/course/transfer/descriptors.py", "training/course/transfer/features.py",
+            "training/course/transfer/car_descriptors.py", "training/networks/efficientnet.py",
         ],
-        try_this="Set SIDE in training/course.transfer.features.py to 48 and run `python -m training lab"
+        try_this="Set SIDE in training/course/transfer/features.py to 48 and run `python -m training lab"
         " descriptors`: a quarter of the work. How much of the accuracy is left?",
         values={f"{name}_{size}": value for size, row in rows.items() for name, value in row.items()}
         | {"normalised": normalised, "forgotten": forgotten, "most_pictures": float(everything)},

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from training.course.page import Page, Table
+from training.course.transfer import descriptors
 from training.course.transfer.car_descriptors import describe_cars, ridge
 from training.course.transfer.features import linear_head, nearest
-from training.course.vision import descriptors
 from training.course.workbench import Workbench
 from training.data.mnist import FASHION_LABELS
 from training.data.synthetic.cars import draw, draw_model
