@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.card import Card, ClassifierCard, Outputs, RegressorCard
 from training.custom.crossfit import CrossFitted
@@ -94,16 +94,3 @@ def _version(network: Network, fitted: str) -> str:
     for value in (network.head.weight, network.head.bias):
         digest.update(value.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-@torch.no_grad()
-def refused(
-    module: nn.Module, kinds: Mapping[str, npt.NDArray[np.uint8]], threshold: float
-) -> dict[str, float]:
-    """The fraction of each kind of other pictures, uint8 (n, H, W, C), that is not familiar."""
-    fractions = {}
-    for kind, pixels in kinds.items():
-        batches = [module(batch)[-1] for batch in torch.from_numpy(pixels).split(32)]
-        familiar: Tensor = torch.cat(batches) >= threshold
-        fractions[kind] = 1 - float(familiar.float().mean())
-    return fractions

@@ -9,18 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from torch import Tensor
 
 from models.card import Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
 from models.model import Model
-from training.custom.calibrate import classifier, refused, regressor
+from training.custom.calibrate import classifier, regressor
 from training.custom.crossfit import absolute_error, classes_head, cross_fit, numbers_head
-from training.custom.descriptions import BATCH_SIZE, describe_pictures
+from training.custom.descriptions import describe_pictures
 from training.custom.familiar import fit_familiarity
-from training.custom.outliers import strangers
-from training.custom.trunk import Describe, Trunk
+from training.custom.outliers import describe_strangers, strangers
+from training.custom.trunk import Trunk
 from training.custom.unseen import baseline, measure
 from training.data import augment
 from training.data.collection.checks import Checked
@@ -37,8 +36,6 @@ FAMILIAR_FRACTION = 0.96
 """Fraction of unseen pictures that count as familiar. Lower than that of the published models: few pictures
 know less of what is usual, and what is strange to a user's photos are photos too."""
 
-OUTLIERS, TEST_OUTLIERS = 2000, 700
-
 GOLDEN_PICTURES = 4
 """Drawn ones: a model file must not give away its owner's pictures."""
 
@@ -53,6 +50,8 @@ class Options:
         unit: Of numbers.
         basis: What a number means, such as "list price when new".
         seed: Of the bootstrap.
+        outliers: Pictures of other things that familiarity is fitted on, and a third of them more that it is
+            measured on.
     """
 
     name: str
@@ -60,6 +59,7 @@ class Options:
     unit: str = "USD"
     basis: str = "as given"
     seed: int = 0
+    outliers: int = 2000
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,15 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     """
     collection, view = checked.collection, options.view
     describe = trunk.describe(view, root, threads)
-    features = describe_pictures(checked.opened, describe, augment.photo, (trunk.name, view), root)
-    others = _describe_all(strangers(options.name, view, OUTLIERS, 1, root), describe)
+    key = (trunk.name, view)
+    features = describe_pictures(checked.opened, describe, augment.photo, key, root)
+    others, test_others = (
+        describe_strangers(describe, key, view, count, seed, root)
+        for seed, count in ((1, options.outliers), (2, options.outliers // 3))
+    )
     folds, examples = folds_of(checked, FOLDS), _examples(checked)
     trained = folds >= 0
-    familiarity, familiar = fit_familiarity(features, folds, others)
+    familiarity, familiar = fit_familiarity(features, folds, _joined(others))
     tested = np.array([entry.part == "test" for entry in collection.entries])
     unseen = np.flatnonzero(~tested)
     threshold = float(np.quantile(familiar[unseen], 1 - FAMILIAR_FRACTION))
@@ -126,8 +130,11 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     test = examples[held_out]
     answers = {name: values[held_out] for name, values in outputs.items()}
     values, bounds = measure(answers, test, threshold, options.seed)
-    others_refused = refused(module, strangers(options.name, view, TEST_OUTLIERS, 2, root), threshold)
-    values["strangers_refused"] = float(np.mean(list(others_refused.values())))
+    refused = {
+        kind: float((familiarity(_joined({kind: rows})) < threshold).float().mean())
+        for kind, rows in test_others.items()
+    }
+    values["strangers_refused"] = float(np.mean(list(refused.values())))
     what = "test folder" if tested.any() else f"{FOLDS}-fold cross-validation"
     measured = Measured(
         data=f"{options.name}, {what}",
@@ -140,11 +147,9 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     def measures(model: Model) -> tuple[Measured, Reference]:
         return measured, reference(model.card, answers, measured.data)
 
-    drawn = strangers(options.name, view, GOLDEN_PICTURES, 3, root)
-    golden = np.concatenate(list(drawn.values()))[:GOLDEN_PICTURES]
-    return Learned(
-        write_verified(module, card, golden, zoo, measures, halve=True), outputs, examples, held_out
-    )
+    golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
+    path = write_verified(module, card, golden, zoo, measures, halve=True)
+    return Learned(path, outputs, examples, held_out, refused)
 
 
 def _examples(checked: Checked) -> Examples:
@@ -184,12 +189,9 @@ def _note(what: str, files: int) -> str:
     return f"{what} ({files} pictures)" if files > 1 else what
 
 
-def _describe_all(kinds: dict[str, npt.NDArray[np.uint8]], describe: Describe) -> Tensor:
-    pixels = np.concatenate(list(kinds.values()))
-    starts = track(range(0, len(pixels), BATCH_SIZE), "describing other things")
-    return torch.from_numpy(
-        np.concatenate([describe(pixels[start : start + BATCH_SIZE]) for start in starts])
-    )
+def _joined(kinds: Mapping[str, npt.NDArray[np.float16]]) -> Tensor:
+    """The features of all kinds: float32 (N, F)."""
+    return torch.from_numpy(np.concatenate(list(kinds.values()))).float()
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -5,9 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rich.progress import track
 
 from models.image.decode import Picture, open_picture
 from models.image.views import View
+from training.custom.descriptions import BATCH_SIZE
+from training.custom.trunk import Describe
 from training.data.synthetic.cache import cached
 from training.data.synthetic.outliers import draw_outliers
 
@@ -20,32 +23,49 @@ MIN_CROP = 0.25
 Pixels = npt.NDArray[np.uint8]
 
 
-def strangers(name: str, view: View, count: int, seed: int, root: Path) -> dict[str, Pixels]:
-    """About `count` pictures of other things, as `view` shows them.
+OWN = "own pictures"
+"""Instead of a data set's name: no kind of outlier is left out for it."""
 
-    Drawn ones (training/data/synthetic/outliers.py), and crops of the few photos that come with libraries and
-    with this repository.
+
+def describe_strangers(
+    describe: Describe, key: tuple[object, ...], view: View, count: int, seed: int, root: Path
+) -> dict[str, npt.NDArray[np.float16]]:
+    """The features of about `count` pictures of other things, by kind, each float16 (n, F).
+
+    They are the same for all models of a trunk and a view, and kept.
 
     Args:
-        name: Of the user's collection.
+        describe: The trunk.
+        key: What decides the features apart from the pictures: the trunk and its view.
         view: How pictures become pixels.
         count: Of all kinds together.
         seed: The same seed gives the same pictures.
         root: The data folder.
-
-    Returns:
-        uint8 (n, H, W, C) for each kind.
     """
-    drawn = draw_outliers(name, view, count, seed, root)
-    each = len(next(iter(drawn.values())))
 
-    def crop_photos() -> dict[str, Pixels]:
-        rng = np.random.default_rng(seed)
-        photos = sample_photos()
-        chosen = rng.integers(len(photos), size=each)
-        return {"photos": np.stack([view(crop(photos[index], rng)) for index in chosen])}
+    def describe_all() -> dict[str, npt.NDArray[np.float16]]:
+        kinds = strangers(view, count, seed, root)
+        return {
+            kind: np.concatenate(
+                [describe(part) for part in np.split(pixels, range(BATCH_SIZE, len(pixels), BATCH_SIZE))]
+            ).astype(np.float16)
+            for kind, pixels in track(kinds.items(), "describing other things")
+        }
 
-    return drawn | cached(root, "photo-crops", (view, each, seed), crop_photos)
+    return cached(root, "strangers", (key, count, seed), describe_all)
+
+
+def strangers(view: View, count: int, seed: int, root: Path) -> dict[str, Pixels]:
+    """About `count` pictures of other things, as `view` shows them: uint8 (n, H, W, C) for each kind.
+
+    Drawn ones (training/data/synthetic/outliers.py), and crops of the few photos that come with libraries and
+    with this repository.
+    """
+    drawn = draw_outliers(OWN, view, count, seed, root, keep=False)
+    rng = np.random.default_rng(seed)
+    photos = sample_photos()
+    chosen = rng.integers(len(photos), size=len(next(iter(drawn.values()))))
+    return drawn | {"photos": np.stack([view(crop(photos[index], rng)) for index in chosen])}
 
 
 def sample_photos() -> list[Picture]:

@@ -82,7 +82,10 @@ class Trunk:
                 self._write(view, partial)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        session = ort.InferenceSession(path, options, providers=ort.get_available_providers())
+        # TensorRT and the like would compile for minutes.
+        wanted = ["CUDAExecutionProvider"] if torch.cuda.is_available() else []
+        providers = [*wanted, "CPUExecutionProvider"]
+        session = ort.InferenceSession(path, options, providers=providers)
         return lambda pixels: session.run(["features"], {"pixels": pixels})[0]  # type: ignore[no-any-return]
 
     def _digest(self) -> str:

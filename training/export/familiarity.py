@@ -81,11 +81,11 @@ class Familiarity(nn.Module):
         super().__init__()
         mean = features.mean(0)
         centred = features - mean
-        values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-        values = values.flip(0).clamp_min(MIN_VARIANCE * max(float(values[-1]), MIN_VARIANCE))
-        leading = min(components, features.shape[1])
+        values, axes = _principal_axes(centred)
+        values = values.clamp_min(MIN_VARIANCE * max(float(values[0]), MIN_VARIANCE))
+        leading = min(components, len(axes))
         self.register_buffer("mean", mean)
-        self.register_buffer("axes", axes.flip(1).T[:leading].contiguous())
+        self.register_buffer("axes", axes[:leading].contiguous())
         self.register_buffer("std", values[:leading].sqrt())
         self.register_buffer("rest_std", values[leading:].sum().sqrt())
         known, others = (self._whitened(part) for part in (features, outliers))
@@ -117,6 +117,18 @@ class Familiarity(nn.Module):
             rest = (centred - along @ self.axes).square().sum(1, keepdim=True).sqrt()
             whitened = torch.cat([whitened, rest / self.rest_std], dim=1)
         return whitened.clamp(-CLIP_SIGMAS, CLIP_SIGMAS)
+
+
+def _principal_axes(centred: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances (R,), the largest first, and the directions (R, F) that have them; centred: (N, F).
+
+    With fewer pictures than features there are no more directions than pictures.
+    """
+    if len(centred) < centred.shape[1]:
+        _, lengths, axes = torch.linalg.svd(centred, full_matrices=False)
+        return lengths.square() / len(centred), axes
+    values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+    return values.flip(0), axes.flip(1).T
 
 
 def _fit_probe(examples: Tensor, outliers: Tensor, steps: int, hidden: int = 64) -> nn.Module:

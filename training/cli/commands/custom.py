@@ -24,6 +24,9 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 SIDE = 224
 """Pixels of a side of every view: near to what the trunk was trained on."""
 
+OTHER_PICTURES = 2000
+"""That familiarity is learned from."""
+
 MAX_SHOWN_FILES = 5
 
 
@@ -85,7 +88,7 @@ def new_model(
     from training.custom.registry import Origin
     from training.custom.trunk import Trunk as Network
 
-    options = Options(name, view_of(view), unit, basis)
+    options = Options(name, view_of(view), unit, basis, outliers=OTHER_PICTURES)
     learned = learn(checked, Network.load(trunk, data), options, zoo, data, cores())
     model = open_model(learned.path)
     Origin(str(folder.absolute()), target, view.value, trunk, unit, basis).save(name, data)

@@ -33,7 +33,7 @@ Draw = Callable[[np.random.Generator], Picture]
 
 
 def draw_outliers(
-    data: str, view: View, count: int, seed: int, root: Path = Path("data")
+    data: str, view: View, count: int, seed: int, root: Path = Path("data"), keep: bool = True
 ) -> dict[str, npt.NDArray[np.uint8]]:
     """About `count` pictures that do not belong to a data set, as `view` shows them.
 
@@ -45,6 +45,7 @@ def draw_outliers(
         count: Of all kinds together; at least one picture is drawn of each kind.
         seed: The same seed gives the same pictures.
         root: Folder of MNIST and Fashion-MNIST, which are left out where they cannot be fetched.
+        keep: Write them to the cache.
 
     Returns:
         uint8 (n, H, W, C) for each kind of outlier, the same number of each.
@@ -63,7 +64,7 @@ def draw_outliers(
         return {kind: np.stack([view(new(rng)) for _ in range(each)]) for kind, new in kinds.items()}
 
     fingerprints = {kind: part.fingerprint for kind, part in sets.items()}
-    return cached(root, "outliers", (data, view, count, seed, fingerprints), draw_kinds)
+    return cached(root if keep else None, "outliers", (data, view, count, seed, fingerprints), draw_kinds)
 
 
 def _other_sets(data: str, root: Path) -> dict[str, Examples]:

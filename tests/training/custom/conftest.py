@@ -1,0 +1,44 @@
+"""A folder of drawn pictures in three classes, and one with numbers: no download, and a trunk tells them apart."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data.synthetic import outliers
+from training.data.synthetic.cars import draw, draw_model
+
+PER_CLASS = 12
+
+
+@pytest.fixture(scope="session")
+def three_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """car/, hills/ and word/, twelve pictures each."""
+    root = tmp_path_factory.mktemp("mine") / "things"
+    kinds: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+        "car": outliers.drawn_car, "hills": outliers.landscape, "word": outliers.letters,
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    for name, make in kinds.items():
+        (root / name).mkdir(parents=True)
+        for number in range(PER_CLASS):
+            Image.fromarray(make(rng)).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def priced_cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty drawn cars of twenty models, each with its price."""
+    root = tmp_path_factory.mktemp("mine") / "cars"
+    root.mkdir()
+    rng = np.random.default_rng(1)
+    lines = ["file,price,group"]
+    for model in range(20):
+        car = draw_model(rng)
+        for number in range(3):
+            draw(car, rng).save(root / f"{model}-{number}.jpg")
+            lines.append(f"{model}-{number}.jpg,{car.price:.0f},model {model}")
+    (root / "prices.csv").write_text("\n".join(lines))
+    return root
