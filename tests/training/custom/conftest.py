@@ -1,4 +1,4 @@
-"""A folder of drawn pictures in three classes, and one with numbers: no download, and a trunk tells them apart."""
+"""A folder of drawn pictures in three classes, and one with prices: nothing to download."""
 
 from collections.abc import Callable
 from pathlib import Path
