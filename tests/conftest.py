@@ -1,5 +1,6 @@
 """Fixtures of all tests: a zoo trained from scratch, real servers, and pictures."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# Two test processes share two cores: with a thread per core each, those of one wait for those of the other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

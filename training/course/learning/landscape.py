@@ -170,7 +170,7 @@ def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape
     train(network, x, y, workbench.size(5, 3))
     few = (x[:200], y[:200])
     directions = [filter_normalised_direction(network, seed) for seed in (1, 2)]
-    surface = loss_surface(network, *few, directions, workbench.size(23, 9))
+    surface = loss_surface(network, *few, directions, workbench.size(23, 7))
     centre, hessian = [weights.detach().clone() for weights in network.parameters()], []
     for step in STEPS:
         move(network, centre, (step, directions[0]))

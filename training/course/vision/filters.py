@@ -94,7 +94,7 @@ def run(workbench: Workbench) -> Page:
     layers = served.convolutions
     x = torch.from_numpy(test.pixels[:200, :, :, 0]).double()[:, None]
 
-    lights = [edges.scenes(seed) for seed in range(workbench.size(24, 6))]
+    lights = [edges.scenes(seed) for seed in range(workbench.size(24, 4))]
     found = {
         name: [
             float(np.mean([edges.f1(edges.canny(each[name].picture, *thresholds(each[name])), each[name])
