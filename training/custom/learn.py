@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.card import Data, Golden, Measured, Outputs, Reference
+from models.card import Card, Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
 from models.model import Model
 from training.custom.calibrate import classifier, regressor
-from training.custom.crossfit import absolute_error, classes_head, cross_fit, numbers_head
+from training.custom.crossfit import CrossFitted, absolute_error, classes_head, cross_fit, numbers_head
 from training.custom.descriptions import describe_pictures
 from training.custom.familiar import fit_familiarity
 from training.custom.outliers import describe_strangers, strangers
@@ -105,44 +105,33 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     )
     folds, examples = folds_of(checked, FOLDS), _examples(checked)
     trained = folds >= 0
-    familiarity, familiar = fit_familiarity(features, folds, _joined(others))
     tested = np.array([entry.part == "test" for entry in collection.entries])
     unseen = np.flatnonzero(~tested)
+    familiarity, familiar = fit_familiarity(features, folds, _joined(others))
     threshold = float(np.quantile(familiar[unseen], 1 - FAMILIAR_FRACTION))
-    facts = _facts(checked, examples, trunk, options, int(trained.sum())) | {
-        "familiarity_threshold": threshold
-    }
+    facts = _facts(checked, examples, trunk, options, int(trained.sum()))
+    facts["familiarity_threshold"] = threshold
     if collection.task == "classification":
         classes = torch.from_numpy(examples.targets.astype(np.int64))
         fitted = cross_fit(features, classes, folds, classes_head(len(collection.labels)), F.cross_entropy)
-        network = Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+        network = _network(trunk, fitted)
         facts["labels"] = collection.labels
         module, card, outputs = classifier(network, fitted, familiarity, examples, unseen, facts)
     else:
         scaler = LogPriceScaler.of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)
         fitted = cross_fit(features, standardised, folds, numbers_head, absolute_error)
-        network = Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+        network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
         module, card, outputs = regressor(network, fitted, familiarity, examples, unseen, scaler, facts)
     outputs = outputs | {"familiarity": familiar}
-    held_out = np.flatnonzero(tested if tested.any() else trained)
-    test = examples[held_out]
-    answers = {name: values[held_out] for name, values in outputs.items()}
-    values, bounds = measure(answers, test, threshold, options.seed)
     refused = {
         kind: float((familiarity(_joined({kind: rows})) < threshold).float().mean())
         for kind, rows in test_others.items()
     }
-    values["strangers_refused"] = float(np.mean(list(refused.values())))
-    what = "test folder" if tested.any() else f"{FOLDS}-fold cross-validation"
-    measured = Measured(
-        data=f"{options.name}, {what}",
-        n=len(held_out),
-        values=_rounded(values),
-        baseline=_rounded(baseline(examples[trained], test, collection.task == "classification")),
-        intervals={name: (_round(low), _round(high)) for name, (low, high) in bounds.items()},
-    )
+    held_out = np.flatnonzero(tested if tested.any() else trained)
+    answers = {name: values[held_out] for name, values in outputs.items()}
+    measured = _measured(options, card, answers, examples[held_out], examples[trained], refused, tested.any())
 
     def measures(model: Model) -> tuple[Measured, Reference]:
         return measured, reference(model.card, answers, measured.data)
@@ -150,6 +139,32 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
     path = write_verified(module, card, golden, zoo, measures, halve=True)
     return Learned(path, outputs, examples, held_out, refused)
+
+
+def _network(trunk: Trunk, fitted: CrossFitted) -> Network:
+    return Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+
+
+def _measured(
+    options: Options,
+    card: Card,
+    answers: Outputs,
+    test: Examples,
+    train: Examples,
+    refused: Mapping[str, float],
+    own_test: bool,
+) -> Measured:
+    """The metrics of answers to unseen pictures, those of a test folder or those left out in turn."""
+    values, bounds = measure(answers, test, card.familiarity_threshold, options.seed)
+    values["strangers_refused"] = float(np.mean(list(refused.values())))
+    what = "test folder" if own_test else f"{FOLDS}-fold cross-validation"
+    return Measured(
+        data=f"{options.name}, {what}",
+        n=len(test),
+        values=_rounded(values),
+        baseline=_rounded(baseline(train, test, card.task == "classification")),
+        intervals={name: (_round(low), _round(high)) for name, (low, high) in bounds.items()},
+    )
 
 
 def _examples(checked: Checked) -> Examples:
