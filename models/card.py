@@ -187,7 +187,7 @@ class RegressorCard(_CommonCard):
     Its graph returns `value`, `low`, `high` and `familiarity`, each float32 (N,).
 
     Attributes:
-        unit: An ISO 4217 currency.
+        unit: An ISO 4217 currency, or what else is counted: years, kg.
         basis: What the price includes, such as "list price when new".
         coverage: Fraction of true prices between low and high, 0 to 1.
     """

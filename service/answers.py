@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from models.card import ClassifierCard, Outputs, RegressorCard
 
+WHOLE_FROM = 100
+"""Units from which on fractions of one say nothing."""
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -125,18 +128,22 @@ def class_facts(card: ClassifierCard, outputs: Outputs) -> ClassFacts:
 
 
 def price_facts(card: RegressorCard, outputs: Outputs) -> PriceFacts:
-    """The price on one picture, in whole units of the card's currency.
+    """The price on one picture, in the card's unit: whole units from 100 on, three digits below.
 
     Args:
         card: Of the model.
         outputs: `value`, `low`, `high` and `familiarity`, each float32 ().
     """
     return PriceFacts.model_construct(
-        price=float(round(float(outputs["value"]))),
-        low=float(round(float(outputs["low"]))),
-        high=float(round(float(outputs["high"]))),
+        price=_readable(float(outputs["value"])),
+        low=_readable(float(outputs["low"])),
+        high=_readable(float(outputs["high"])),
         coverage=card.coverage,
         currency=card.unit,
         basis=card.basis,
         familiar=bool(outputs["familiarity"] >= card.familiarity_threshold),
     )
+
+
+def _readable(amount: float) -> float:
+    return float(round(amount)) if amount >= WHOLE_FROM else float(f"{amount:.3g}")

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from training.fitting.heads import fit_ridge, fit_softmax
 
-PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4)
-"""Strengths that are tried; the best one is nearly always inside."""
+SOFTMAX_PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4)
+RIDGE_PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+"""Strengths that are tried, the strongest first; the best one is nearly always inside."""
 
 FitHeads = Callable[[Tensor, Tensor, Sequence[float]], list[nn.Linear]]
 """(features (N, F), targets (N,), penalties) -> a head for each penalty."""
@@ -45,7 +46,12 @@ class CrossFitted:
 
 
 def cross_fit(
-    features: npt.NDArray[np.float16], targets: Tensor, folds: npt.NDArray[np.intp], fit: FitHeads, loss: Loss
+    features: npt.NDArray[np.float16],
+    targets: Tensor,
+    folds: npt.NDArray[np.intp],
+    fit: FitHeads,
+    loss: Loss,
+    penalties: Sequence[float],
 ) -> CrossFitted:
     """Fit heads to all folds but one, choose the penalty by the pictures left out, and fit to all.
 
@@ -55,14 +61,15 @@ def cross_fit(
         folds: (N,), -1 for pictures that are only ever held out.
         fit: Makes heads.
         loss: What the penalty is chosen by.
+        penalties: To choose from, the strongest first.
     """
     trained = np.flatnonzero(folds >= 0)
-    scores: dict[float, list[tuple[Tensor, Tensor]]] = {penalty: [] for penalty in PENALTIES}
+    scores: dict[float, list[tuple[Tensor, Tensor]]] = {penalty: [] for penalty in penalties}
     for fold in track(sorted(set(folds[trained].tolist())), "fitting heads"):
         held_out = torch.from_numpy(np.flatnonzero(folds == fold))
-        heads = fit(*_examples(features, targets, trained[folds[trained] != fold]), PENALTIES)
+        heads = fit(*_examples(features, targets, trained[folds[trained] != fold]), penalties)
         plain = torch.from_numpy(features[folds == fold, 0]).float()
-        for penalty, head in zip(PENALTIES, heads, strict=True):
+        for penalty, head in zip(penalties, heads, strict=True):
             scores[penalty].append((held_out, head(plain)))
     losses = {}
     for penalty, parts in scores.items():
@@ -70,7 +77,7 @@ def cross_fit(
         losses[penalty] = float(loss(values, targets[index]))
     best = min(losses, key=lambda penalty: losses[penalty])
     # The stronger ones before it are its start, as they were in the folds.
-    stronger = [penalty for penalty in PENALTIES if penalty >= best]
+    stronger = [penalty for penalty in penalties if penalty >= best]
     head = fit(*_examples(features, targets, trained), stronger)[-1]
     everything = head(torch.from_numpy(features[:, 0]).float())
     for index, values in scores[best]:

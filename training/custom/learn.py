@@ -15,7 +15,15 @@ from models.card import Card, Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
 from models.model import Model
 from training.custom.calibrate import classifier, regressor
-from training.custom.crossfit import CrossFitted, absolute_error, classes_head, cross_fit, numbers_head
+from training.custom.crossfit import (
+    RIDGE_PENALTIES,
+    SOFTMAX_PENALTIES,
+    CrossFitted,
+    absolute_error,
+    classes_head,
+    cross_fit,
+    numbers_head,
+)
 from training.custom.descriptions import describe_pictures
 from training.custom.familiar import fit_familiarity
 from training.custom.outliers import describe_strangers, strangers
@@ -113,14 +121,16 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     facts["familiarity_threshold"] = threshold
     if collection.task == "classification":
         classes = torch.from_numpy(examples.targets.astype(np.int64))
-        fitted = cross_fit(features, classes, folds, classes_head(len(collection.labels)), F.cross_entropy)
+        fitted = cross_fit(
+            features, classes, folds, classes_head(len(collection.labels)), F.cross_entropy, SOFTMAX_PENALTIES
+        )
         network = _network(trunk, fitted)
         facts["labels"] = collection.labels
         module, card, outputs = classifier(network, fitted, familiarity, examples, unseen, facts)
     else:
         scaler = LogPriceScaler.of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)
-        fitted = cross_fit(features, standardised, folds, numbers_head, absolute_error)
+        fitted = cross_fit(features, standardised, folds, numbers_head, absolute_error, RIDGE_PENALTIES)
         network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
         module, card, outputs = regressor(network, fitted, familiarity, examples, unseen, scaler, facts)

@@ -30,14 +30,14 @@ def three_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def priced_cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty drawn cars of twenty models, each with its price."""
+    """Eighty drawings of forty car models, each with its price."""
     root = tmp_path_factory.mktemp("mine") / "cars"
     root.mkdir()
     rng = np.random.default_rng(1)
     lines = ["file,price,group"]
-    for model in range(20):
+    for model in range(40):
         car = draw_model(rng)
-        for number in range(3):
+        for number in range(2):
             draw(car, rng).save(root / f"{model}-{number}.jpg")
             lines.append(f"{model}-{number}.jpg,{car.price:.0f},model {model}")
     (root / "prices.csv").write_text("\n".join(lines))

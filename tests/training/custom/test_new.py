@@ -1,5 +1,6 @@
 """`new`: from a folder to a file that is served, in this process."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_prices(priced_cars: Path, data: Path, tmp_path: Path):
     assert done.exit_code == 0, done.output
     card = open_model(tmp_path / "zoo" / "drawn.onnx").card
     assert (card.task, card.unit, card.basis) == ("regression", "EUR", "as drawn")
-    assert card.measured.values["median_ape"] < 0.8 * card.measured.baseline["median_ape"]
+    assert card.measured.values["median_ape"] < 0.9 * card.measured.baseline["median_ape"]
     assert 0.7 <= card.measured.values["coverage"] <= 1
 
 
@@ -133,12 +134,14 @@ def test_a_name_that_no_model_may_have(three_classes: Path, data: Path, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_removed_model_is_gone_and_its_pictures_stay(three_classes: Path, data: Path, tmp_path: Path):
-    assert new("gone", three_classes, tmp_path, data).exit_code == 0
+def test_a_removed_model_is_gone_and_its_pictures_stay(
+    things: tuple[Path, Result], three_classes: Path, data: Path, tmp_path: Path
+):
+    zoo = shutil.copytree(things[0] / "zoo", tmp_path / "zoo")
 
-    done = training("rm", "gone", "--data", data, "--zoo", tmp_path / "zoo")
+    done = training("rm", "things", "--data", data, "--zoo", zoo)
 
     assert done.exit_code == 0
-    assert list((tmp_path / "zoo").iterdir()) == []
+    assert list(zoo.iterdir()) == []
     assert len(list(three_classes.rglob("*.png"))) == 36
-    assert training("rm", "gone", "--data", data, "--zoo", tmp_path / "zoo").exit_code == 1
+    assert training("rm", "things", "--data", data, "--zoo", zoo).exit_code == 1
