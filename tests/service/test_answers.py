@@ -11,7 +11,8 @@ CARD = SimpleNamespace(coverage=0.9, unit="kg", basis="on the scales", familiari
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(23456.7, 23457.0), (100.4, 100.0), (99.44, 99.4), (3.14159, 3.14), (0.04321, 0.0432)]
+    ("value", "shown"),
+    [(23456.7, 23457.0), (100.4, 100.0), (99.44, 99.4), (3.14159, 3.14), (0.04321, 0.0432)],
 )
 def test_small_numbers_keep_three_digits(value: float, shown: float):
     outputs = {name: np.float32(value) for name in ("value", "low", "high", "familiarity")}

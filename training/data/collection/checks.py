@@ -114,14 +114,14 @@ def _unbalanced(collection: Collection, entries: list[Entry]) -> list[Finding]:
 def _on_one_side(
     collection: Collection, entries: list[Entry], opened: Opened
 ) -> tuple[list[Entry], npt.NDArray[np.intp], list[Finding]]:
-    """The entries with each group and each set of look-alikes in one part, their clusters, and findings."""
+    """The entries with each group and each set of near-duplicates in one part, their clusters, and findings."""
     alike = near_duplicates(opened.thumbnails)
     first_of: dict[str, int] = {}
     grouped = [
         (first_of.setdefault(entry.group, index), index) for index, entry in enumerate(entries) if entry.group
     ]
     findings = []
-    for pairs, what in ((grouped, "one group"), (alike, "look-alikes")):
+    for pairs, what in ((grouped, "one group"), (alike, "near-duplicates")):
         cluster = clusters(len(entries), pairs)
         moved = []
         for index in np.flatnonzero(np.bincount(cluster, minlength=len(entries)) > 1):

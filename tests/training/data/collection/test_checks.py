@@ -72,7 +72,7 @@ def test_a_class_of_nearly_all_pictures_is_named(write: Write, checked: Check):
     assert [what for what in found(result) if what.startswith("class 'cats' has 96.0%")]
 
 
-def test_look_alikes_in_two_parts_go_to_the_train_side(write: Write, checked: Check):
+def test_near_duplicates_in_two_parts_go_to_the_train_side(write: Write, checked: Check):
     root = write([f"{part}/{name}" for part in ("train", "test") for name in NAMES])
     # The same photo at another size and quality.
     Image.open(root / "train" / "cats" / "2.png").resize((200, 200)).save(
@@ -81,7 +81,7 @@ def test_look_alikes_in_two_parts_go_to_the_train_side(write: Write, checked: Ch
 
     result = checked(root)
 
-    assert found(result) == {"look-alikes in several parts; moved to one, the train side first": (
+    assert found(result) == {"near-duplicates in several parts; moved to one, the train side first": (
         "test/cats/again.jpg",
     )}  # fmt: skip
     parts = {result.collection.name_of(e): e.part for e in result.collection.entries}

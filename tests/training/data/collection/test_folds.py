@@ -64,14 +64,14 @@ def test_clusters_are_the_connected_components(pairs: list[tuple[int, int]]):
     assert len(set(found.tolist())) >= 20 - len({tuple(sorted(pair)) for pair in pairs if pair[0] != pair[1]})
 
 
-def test_blank_pictures_are_not_look_alikes():
+def test_blank_pictures_are_not_near_duplicates():
     blank = np.full((5, 32, 32), 255, np.uint8)
 
     assert near_duplicates(blank) == []
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_all_pairs_of_look_alikes_are_found(seed: int):
+def test_all_pairs_of_near_duplicates_are_found(seed: int):
     rng = np.random.default_rng(seed)
     thumbnails = rng.integers(0, 256, (300, 32, 32), np.uint8)
     first, second = sorted(rng.choice(300, 2, replace=False).tolist())
