@@ -114,7 +114,7 @@ def _unbalanced(collection: Collection, entries: list[Entry]) -> list[Finding]:
 def _on_one_side(
     collection: Collection, entries: list[Entry], opened: Opened
 ) -> tuple[list[Entry], npt.NDArray[np.intp], list[Finding]]:
-    """The entries with each group and each set of near-duplicates in one part, their clusters, and findings."""
+    """The entries with each group and each set of near-duplicates in one part, clusters, and findings."""
     alike = near_duplicates(opened.thumbnails)
     first_of: dict[str, int] = {}
     grouped = [
