@@ -28,11 +28,11 @@ from training.custom.descriptions import describe_pictures
 from training.custom.familiar import fit_familiarity
 from training.custom.outliers import describe_strangers, strangers
 from training.custom.trunk import Trunk
-from training.custom.unseen import baseline, measure
 from training.data import augment
 from training.data.collection.checks import Checked
 from training.data.collection.folds import folds_of
 from training.data.splits import Examples
+from training.evaluation.unseen import baseline, measure
 from training.export.drift_reference import reference
 from training.export.model_file import write_verified
 from training.fitting.result import LogPriceScaler
