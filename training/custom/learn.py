@@ -34,7 +34,7 @@ from training.data.collection.folds import folds_of
 from training.data.splits import Examples
 from training.evaluation.unseen import baseline, measure
 from training.export.drift_reference import reference
-from training.export.model_file import write_verified
+from training.export.verification import write_verified
 from training.fitting.result import LogPriceScaler
 from training.networks.architectures import Network
 

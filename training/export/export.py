@@ -27,9 +27,8 @@ from training.export.familiarity import (
     FamiliarityOptions,
     familiarity_threshold,
 )
-from training.export.model_file import write_verified
 from training.export.modules import Classifier, Regressor
-from training.export.verification import check_floors, golden_pixels
+from training.export.verification import check_floors, golden_pixels, write_verified
 from training.fitting.result import LogPriceScaler, TrainingResult
 from training.networks.architectures import Network, to_float
 from training.recipe import Recipe

@@ -1,5 +1,6 @@
-"""Verification of an exported file: golden outputs, agreement with torch, and the recipe's floors."""
+"""Writing a file that is verified: golden outputs, agreement with torch, and the recipe's floors."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,24 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
-from models.card import Card, Measured, Outputs
+from models.atomic import replacing
+from models.card import Card, Golden, Measured, Outputs, Reference
 from models.model import CPU, Model, open_model_file, read_model_file
 from training.data.splits import Splits
 from training.data.synthetic.cars import draw, draw_model
+from training.export import onnx_graph
 from training.recipe import Recipe
 
 GOLDEN_PICTURES = 4
+TOLERANCE = 1e-4
+"""Largest difference of onnxruntime's outputs from torch's, relative to max(1, |output|)."""
+
+HALF_TOLERANCE = 1e-2
+"""The same for a file whose weights are stored as float16: a price moves by less than one percent."""
+
+Measure = Callable[[Model], tuple[Measured, Reference]]
+"""The metrics of an opened model, and the reference for its drift."""
+
 ERROR_METRICS = ("median_ape", "mape", "mae", "ece")
 """Metrics that are better when lower: their floor is a ceiling."""
 
@@ -79,3 +91,41 @@ def check_floors(recipe: Recipe, measured: Measured) -> None:
             raise ExportError(
                 f"{recipe.name}: {metric} is {value:.4g}, its floor is {floor:.4g}; nothing was written."
             )
+
+
+def write_verified(
+    module: nn.Module, card: Card, golden: npt.NDArray[np.uint8], folder: Path, measure: Measure, halve: bool
+) -> Path:
+    """Write folder/<name>.onnx and return its path; an older file of that name stays where this raises.
+
+    Args:
+        module: Pixels uint8 (N, H, W, C) -> the outputs that the card names.
+        card: Without metrics and golden outputs, which are added.
+        golden: Pixels that may be published, uint8 (n, H, W, C).
+        folder: Where the file goes.
+        measure: Called with the written file; what it raises leaves no file.
+        halve: Store large weights as float16.
+
+    Raises:
+        ExportError: The outputs differ from torch's.
+    """
+    graph = onnx_graph.trace(module, card)
+    expected = torch_outputs(module, golden, card)
+    path = folder / f"{card.name}.onnx"
+    with replacing(path) as partial:
+        # The first file has a card without metrics; they are measured on it and go into the second.
+        card = card.model_copy(update={"golden": Golden.of(golden, expected)})
+        onnx_graph.write(graph, card, partial)
+        check_outputs(open_partial(partial, path)(golden), expected, TOLERANCE)
+        if halve:
+            onnx_graph.halve(graph)
+            onnx_graph.write(graph, card, partial)
+            halved = onnx_outputs(partial, golden, card)
+            check_outputs(halved, expected, HALF_TOLERANCE)
+            card = card.model_copy(update={"golden": Golden.of(golden, halved)})
+            onnx_graph.write(graph, card, partial)
+        measured, usual = measure(open_partial(partial, path))
+        card = card.model_copy(update={"measured": measured, "reference": usual})
+        onnx_graph.write(graph, card, partial)
+        open_partial(partial, path)
+    return path
