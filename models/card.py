@@ -8,6 +8,7 @@ import base64
 import binascii
 import math
 import zlib
+from collections.abc import Sized
 from typing import Annotated, Literal
 
 import numpy as np
@@ -51,6 +52,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 Side = Annotated[int, Field(gt=0, le=1024)]
 
 
+def _is_empty(value: Sized) -> bool:
+    """Whether a field is left out of the JSON: files written before it had a name stay as they are."""
+    return len(value) == 0
+
+
 class Data(Value):
     """The data set a model was trained on.
 
@@ -66,7 +72,7 @@ class Data(Value):
     made: Annotated[int, Field(ge=0)] = 0
     fingerprint: str
     licence: str
-    notes: tuple[str, ...] = ()
+    notes: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)] = ()
 
 
 class Measured(Value):
@@ -84,7 +90,7 @@ class Measured(Value):
     n: Annotated[int, Field(gt=0)]
     values: dict[str, float]
     baseline: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict, exclude_if=_is_empty)
 
 
 class Golden(Value):
