@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -23,7 +24,19 @@ from models.image.views import DigitView
 from models.model import ZOO
 from tests.support.http_calls import CLIENT
 from tests.support.images import pictures
+from tests.support.waiting import WITHIN_S
 from training.data.synthetic.cars import DrawnCar, draw
+
+# What it takes to run in a container and to stay off the network.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # A deadline per example fails tests where the machine is busy, not where the code is wrong.
 settings.register_profile("glimpse", deadline=None)
@@ -68,6 +81,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _client_is_closed() -> Iterator[None]:
     yield
     CLIENT.close()
+
+
+# Not for the session: while Playwright is open its event loop counts as running, and asyncio.run() in
+# any other test would refuse.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright; a test waits WITHIN_S for what it expects of a page."""
+    from playwright.sync_api import expect, sync_playwright  # here: few tests need it
+
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=1000 * WITHIN_S)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -20,14 +20,6 @@ def zoo(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def logging_server(zoo, tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A server that logs its predictions, and where."""
-    folder = tmp_path_factory.mktemp("logged") / "new" / "folder"
-    with serving(zoo, folder.parent.parent / "server.log", prediction_log=str(folder)) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="package")
 def swapping(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """A server that loads models by calls, and its folder; each test has names of its own there."""
     folder = tmp_path_factory.mktemp("swap")

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from models.image.views import PhotoView
 from models.model import open_model
 from tests.training.conftest import FEW
 from training.__main__ import app
-from training.cli.console import EXPECTED, is_expected
 from training.course.tools.offline_run import find_runs, read_run
 from training.fitting.tracking import is_installed
 from training.networks.architectures import cars_mlp
@@ -26,10 +24,6 @@ from training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = (
-    "fetch", "train", "export", "evaluate", "reference", "report", "crossvalidate", "fiftyone", "lab",
-    "course",
-)  # fmt: skip
 TINY = replace(
     RECIPES["drawn-cars"],
     name="tiny-cars", view=PhotoView(resize=16, crop=16), network=partial(cars_mlp, 16), epochs=5, floors={},
@@ -201,55 +195,3 @@ def test_missing_photos_are_named(tmp_path):
     assert done.exit_code == 1
     assert "prices.csv" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command):
-    done = training(command, "--help")
-
-    assert done.exit_code == 0
-    assert command in done.stdout
-
-
-def test_help_lists_every_command():
-    done = training("--help")
-
-    assert done.exit_code == 0
-    assert all(command in done.stdout for command in COMMANDS)
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["lab"], ["train", "--help"]], ids=" ".join)
-def test_what_takes_seconds_to_import_is_imported_by_the_commands_that_need_it(arguments):
-    code = (
-        "import sys; from typer.testing import CliRunner; from training.__main__ import app;"
-        f"assert CliRunner().invoke(app, {arguments}).exit_code == 0;"
-        "print(sorted({'torch', 'mlflow', 'matplotlib', 'sklearn', 'wandb'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_expected_errors_are_there_under_their_names(name):
-    module, _, error = name.rpartition(".")
-    kind = getattr(import_module(module), error)
-
-    assert is_expected(kind("because"))
-    assert is_expected(type("Derived", (kind,), {})("because"))
-    assert not is_expected(ValueError("because"))
-
-
-def test_openmp_threads_sleep_while_idle():
-    """Set before torch is imported, unless the user has set it."""
-    code = "import os, training; print(os.environ['OMP_WAIT_POLICY'], 'torch' in __import__('sys').modules)"
-    for environment, policy in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=REPO,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.split() == [policy, "False"]

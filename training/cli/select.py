@@ -45,7 +45,7 @@ def select_models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tu
     """Each model with the data it was trained on; without names, those whose data is available.
 
     Raises:
-        DataError: The data cannot be loaded.
+        DataError: The data cannot be loaded, or the model was made by `new`.
         ZooError: A file is missing or does not open.
     """
     for name in names or [path.stem for path in find_model_files(zoo)]:
@@ -53,6 +53,11 @@ def select_models(names: list[str] | None, data: Path, zoo: Path) -> Iterator[tu
         if not names and not sources.is_available(model.card.training.name, data):
             log.warning("%s: skipped, its data is not at hand in %s", name, data)
             continue
+        if model.card.training.name not in sources.SOURCES:
+            raise DataError(
+                f"{name} was made of pictures of one's own; its card has its metrics, measured on"
+                f" {model.card.measured.data}."
+            )
         splits = sources.load(model.card.training.name, model.card.view, data)
         if splits.fingerprint != model.card.training.fingerprint:
             log.warning("%s: this is not the data it was trained on; compare with care", name)

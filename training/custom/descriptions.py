@@ -65,12 +65,11 @@ def _views(pixels: npt.NDArray[np.uint8], digest: str, augment: Augment) -> npt.
     """uint8 (H, W, C) -> (VIEWS, H, W, C): the same views of the same picture, whatever else is described."""
     views = [pixels, pixels[:, ::-1]]
     picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(int(digest[:8], 16))
-    for _ in range(VIEWS - len(views)):
-        changed = augment(picture)[0].permute(1, 2, 0)
-        views.append((changed * 255).round().to(torch.uint8).numpy())
-    torch.set_rng_state(generator_state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(digest[:8], 16))
+        for _ in range(VIEWS - len(views)):
+            changed = augment(picture)[0].permute(1, 2, 0)
+            views.append((changed * 255).round().to(torch.uint8).numpy())
     return np.stack(views)
 
 

@@ -29,7 +29,7 @@ def load(name: str, view: View, root: Path = DATA) -> Splits:
 
 def is_available(name: str, root: Path = DATA) -> bool:
     """True for all sets that are fetched or drawn, and for car photos that are there."""
-    return name != "cars" or bool(_tables(root))
+    return name in SOURCES and (name != "cars" or bool(_tables(root)))
 
 
 def _grey(fetch: Callable[[Path], Splits]) -> Callable[[View, Path], Splits]:

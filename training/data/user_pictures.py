@@ -1,6 +1,5 @@
 """A user's own pictures to measure a model on: a labelled table, a folder."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from rich.progress import track
 
 from models.image.decode import PictureError, open_picture
 from models.image.views import View
+from training.data.collection.read import SUFFIXES, read_collection
 from training.data.splits import DataError, Examples
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
 
 
 def labelled(table: Path, labels: Sequence[str], view: View) -> Examples:
@@ -26,15 +24,15 @@ def labelled(table: Path, labels: Sequence[str], view: View) -> Examples:
     """
     if not table.is_file():
         raise DataError(f"There is no table {table}.")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"file", "label"} <= rows[0].keys():
-        raise DataError(f"{table} needs the columns file and label, and a row for each picture.")
-    unknown = sorted({row["label"] for row in rows} - set(labels))
+    collection = read_collection(table)
+    if collection.findings:
+        raise DataError(f"{collection.findings[0].what}.")
+    unknown = sorted(set(collection.labels) - set(labels))
     if unknown:
         raise DataError(f"{table} has labels the model does not know: {', '.join(unknown[:10])}.")
-    pixels = [_viewed(table.parent / row["file"], view) for row in track(rows, "reading pictures")]
-    return Examples(np.stack(pixels), np.array([labels.index(row["label"]) for row in rows]))
+    entries = collection.entries
+    pixels = [_viewed(entry.file, view) for entry in track(entries, "reading pictures")]
+    return Examples(np.stack(pixels), np.array([labels.index(entry.label) for entry in entries]))
 
 
 def folder(path: Path, view: View, most: int = 500) -> npt.NDArray[np.uint8]:

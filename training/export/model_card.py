@@ -8,8 +8,11 @@ from types import MappingProxyType
 from models.atomic import write_atomically
 from models.card import Card, Histogram, PriceReference
 from models.model import Model
+from training.data.sources import SOURCES
+from training.recipes import RECIPES
 
 REBUILD_COMMAND = "python -m training train {name}"
+REBUILD_OWN_COMMAND = "python -m training new {name} FOLDER"
 
 MEANING = {
     "accuracy": "share of pictures with the right class",
@@ -72,6 +75,7 @@ def render(card: Card, size: int, plots: Mapping[str, str] = MappingProxyType({}
         f" | {meaning(name)} |"
         for name, value in card.measured.values.items()
     )
+    command = REBUILD_COMMAND if card.name in RECIPES else REBUILD_OWN_COMMAND
     constant = "the most frequent class" if card.task == "classification" else "the median price"
     return f"""# {card.name}
 
@@ -106,7 +110,7 @@ The constant is {constant} of the training split.
 
 ## Rebuild
 
-`{REBUILD_COMMAND.format(name=card.name)}`. Same data, same machine, same seed: same version.
+`{command.format(name=card.name)}`. Same data, same machine, same seed: same version.
 
 Licence of the file: {card.licence}.
 """
@@ -189,6 +193,11 @@ def _limits(card: Card) -> str:
         return (
             "Knows nothing but its classes: any other picture gets one of them too, most often with"
             " a low familiarity. One object per picture; the view takes the largest."
+        )
+    if card.training.name not in SOURCES:
+        return (
+            "Knows what its owner's pictures show and no more. The error is that for groups it has not seen,"
+            " where the pictures came in groups."
         )
     return (
         "The price is what the model was listed at when new, seen from the outside: no age, mileage,"

@@ -2,13 +2,24 @@
 
 import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loadtests.server import serving
 from tests.support.http_calls import CLIENT
 from tests.support.log_folder import lines_of, tell, written
+
+
+@pytest.fixture(scope="module")
+def logging_server(zoo, tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A server that logs predictions and feedback, and where; nobody else writes there."""
+    folder = tmp_path_factory.mktemp("logged") / "new" / "folder"
+    with serving(zoo, folder.parent.parent / "server.log", prediction_log=str(folder)) as url:
+        yield url, folder
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The page in a browser: Chromium on a running service."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,25 +12,12 @@ from playwright.sync_api import (
     Page,
     Route,
     expect,
-    sync_playwright,
 )
 
 from loadtests.server import serving
 from models.model import ZOO
-from tests.support.waiting import WITHIN_S
 
 pytestmark = pytest.mark.browser
-
-# What it takes to run in a container and to stay off the network.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 SEVEN = [(0.28, 0.27), (0.5, 0.26), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.44, 0.8)]
 """A pen's way, in shares of the pad."""
@@ -47,21 +33,6 @@ PASTE = """(bytes) => {
   clipboardData.items.add(new File([new Uint8Array(bytes)], "image.png", {type: "image/png"}));
   document.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
 }"""
-
-
-# Not for the session: while Playwright is open its event loop counts as running, and asyncio.run() in
-# any other test would refuse.
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    expect.set_options(timeout=1000 * WITHIN_S)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,20 +2,17 @@
 
 import math
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from training.course.learning import learning_rate, surfaces
 from training.course.workbench import Workbench
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 INPUTS = torch.tensor([[1.2, 1.8], [1.0, 1.7], [1.6, 1.3], [1.7, 1.1], [1.5, 1.4]], dtype=torch.float64)
 TARGETS = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0], dtype=torch.float64)
@@ -26,17 +23,6 @@ SURFACES = {
     "neuron": surfaces.neuron(INPUTS, TARGETS),
 }
 RATES = dict.fromkeys(surfaces.OPTIMISERS, 0.03)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

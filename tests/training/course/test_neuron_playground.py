@@ -1,19 +1,15 @@
 """The playground of lab neuron in a browser: mouse, touch, keyboard, light and dark."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.support.waiting import WITHIN_S
 from training.course.neurons.boundaries.gates import GATES, LECTURE_AND
 from training.course.workbench import Workbench
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 DATA = {
     "gates": GATES,
@@ -22,18 +18,6 @@ DATA = {
     "best": 3,
     "tried": 68921,
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    expect.set_options(timeout=1000 * WITHIN_S)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
 """The playground of templates in a browser: a digit drawn with the mouse or the keyboard is matched."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from training.course.vision.linear import FOUR, Templates
 from training.course.vision.templates import playground
@@ -26,19 +25,6 @@ RING = [
     (0.5, 0.15),
 ]
 """A zero, in shares of the pad."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

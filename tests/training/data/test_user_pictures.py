@@ -31,8 +31,10 @@ def test_labelled_pictures_go_through_the_view(table):
     ("content", "message"),
     [
         ("file,label\n3.png,eight\n", "does not know: eight"),
-        ("name,label\n3.png,3\n", "needs the columns file and label"),
-        ("file,label\n", "a row for each picture"),
+        ("name,label\n3.png,3\n", "needs a column 'file'"),
+        ("file,name\n3.png,3\n", "needs a column 'label'"),
+        ("file,label\n", "one for each picture"),
+        ("file,label\n3.png,3\nnone.png,3\n", "labels.csv:3: the file 'none.png' is missing"),
         ("file,label\nnone.png,3\n", "none.png"),
         ("file,label\nlabels.csv,3\n", "labels.csv: "),
     ],

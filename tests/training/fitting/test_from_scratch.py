@@ -11,6 +11,7 @@ from models.model import ZOO, open_model
 from tests.support.http_calls import post
 from tests.training.conftest import FEW
 from training.data import augment
+from training.data.splits import DataError
 from training.export.export import export
 from training.fitting.from_scratch.fit import fit_by_hand
 from training.fitting.result import TrainingResult
@@ -107,7 +108,7 @@ def test_early_stopping(digits):
 
 
 def test_layer_without_a_gradient_by_hand_is_named(digits):
-    with pytest.raises(NotImplementedError, match="Conv2d"):
+    with pytest.raises(DataError, match="Conv2d"):
         fit_by_hand(replace(MLP, network=digits_cnn), digits)
 
 

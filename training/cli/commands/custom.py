@@ -77,6 +77,7 @@ def new_model(
     """
     if not NAME.fullmatch(name):
         raise DataError(f"{name!r} is no name of a model: small letters, digits and hyphens, at most 64.")
+    _check_free(name, zoo, data)
     checked = _check(folder, target, view_of(view), data)
     _print(checked)
     if not checked.is_trainable or (strict and checked.findings):
@@ -113,6 +114,17 @@ def remove_model(
         path.unlink(missing_ok=True)
     forget(name, data)
     console.print(f"removed {name}")
+
+
+def _check_free(name: str, zoo: Path, data: Path) -> None:
+    """Raise where a model of this name is there that `new` has not made: it would be overwritten."""
+    from training.custom.registry import Origin
+
+    if (zoo / f"{name}.onnx").exists():
+        try:
+            Origin.load(name, data)
+        except DataError:
+            raise DataError(f"{zoo} has a model {name} already; choose another name.") from None
 
 
 def view_of(kind: ViewKind) -> "AnyView":

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from training.data.collection.entries import PART_FOLDERS, Collection, Entry, Finding, Part
 from training.data.splits import DataError
-from training.data.user_pictures import SUFFIXES
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+"""Of files that are taken for pictures."""
 
 CLASS_TABLES = ("labels.csv", "metadata.csv")
 NUMBER_TABLES = {"prices.csv": "price"}
@@ -98,15 +100,15 @@ def _from_tables(root: Path, tables: Mapping[Part | None, Path], target: str | N
             label = (line[column] or "").strip()
             where = f"{table.relative_to(root)}:{number}"
             if not file.is_file():
-                findings.append(Finding(f"{where}: the file {line[file_column]!r} is missing; left out"))
+                findings.append(Finding(f"{where}: the file {line[file_column]!r} is missing"))
             elif not label:
-                findings.append(Finding(f"{where}: there is no {column}; left out", (line[file_column],)))
+                findings.append(Finding(f"{where}: there is no {column}", (line[file_column],)))
             else:
                 split = next((line[name] for name in SPLIT_COLUMNS if line.get(name)), "")
                 own = part or PART_FOLDERS.get(split.lower())
                 entries.append(Entry(file, label, line.get("group") or "", own))
     if not entries:
-        raise DataError(f"{', '.join(map(str, tables.values()))}: no line names a picture that is there.")
+        raise DataError(f"No line names a picture that is there: {findings[0].what}.")
     assert column is not None
     if column in NUMBER_TABLES.values() or (target is not None and _are_numbers(entries)):
         entries = [Entry(e.file, e.label, e.group, e.part, _number(e.label)) for e in entries]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from training.data.splits import DataError
 from training.networks import architectures
 from training.networks.from_scratch.activations import ReLU
 from training.networks.from_scratch.layers import Array, Dropout, Flatten, Layer, Linear
@@ -131,7 +132,7 @@ def _layer(module: nn.Module) -> Layer:
             return ReLU()
         case nn.Dropout():
             return Dropout(module.p, np.random.default_rng())
-    raise NotImplementedError(f"no gradient by hand for {module}")
+    raise DataError(f"There is no gradient by hand for {module}: learn this network without `by_hand`.")
 
 
 def _weights(linear: nn.Linear) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ parameters in place.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ TINY = 1e-8
 """Keeps a division by the root of no squared gradients finite."""
 
 
-class Optimiser:
+class Optimiser(ABC):
     """Follows the gradient; subclasses say in which direction.
 
     Attributes:
@@ -44,8 +45,9 @@ class Optimiser:
                 gradient, *(kept[index] for kept in self.memory)
             )
 
+    @abstractmethod
     def _direction(self, gradient: Array, *memory: Array) -> Array:
-        raise NotImplementedError
+        """Where a gradient leads; `memory` is changed in place."""
 
 
 class SGD(Optimiser):

@@ -93,7 +93,7 @@ def test_lines_without_a_file_or_a_label_are_findings(write: Write):
         ("picture,label\na.png,cat\n", "needs a column 'file'"),
         ("file,price\na.png,3\n", "needs a column 'label'"),
         ("file,label\n", "is empty"),
-        ("file,label\ngone.png,cat\n", "no line names a picture"),
+        ("file,label\ngone.png,cat\n", "No line names a picture"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(write: Write, table: str, says: str):
