@@ -2,7 +2,8 @@
 
 With a few hundred pictures a test split is a handful: a metric of it says little, and what is held out is
 missed in training. So each picture is scored by a head that was fitted to the other folds, and all that has
-to be measured or calibrated on unseen pictures uses those scores.
+to be measured or calibrated on unseen pictures uses those scores. A head is a blend of one for each block of
+the features, which is again a linear layer (docs/decisions/0020).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +18,12 @@ from torch import Tensor, nn
 
 from training.fitting.heads import fit_ridge, fit_softmax
 
-SOFTMAX_PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4)
-RIDGE_PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+SOFTMAX_PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
+RIDGE_PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
 """Strengths that are tried, the strongest first; the best one is nearly always inside."""
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the first block in a blend, that are tried."""
 
 FitHeads = Callable[[Tensor, Tensor, Sequence[float]], list[nn.Linear]]
 """(features (N, F), targets (N,), penalties) -> a head for each penalty."""
@@ -35,17 +39,55 @@ class CrossFitted:
     Attributes:
         head: Fitted to all pictures that are trained on.
         scores: float32 (N, K): each picture's by a head that did not see it.
-        penalty: Its strength.
-        loss: Mean loss of the scores.
+        loss: Mean loss of the scores of pictures that are trained on.
+        choices: For each block, its share in the blend and its penalty.
     """
 
     head: nn.Linear
     scores: Tensor
-    penalty: float
     loss: float
+    choices: tuple[tuple[float, float], ...] = ()
 
 
 def cross_fit(
+    features: npt.NDArray[np.float16],
+    targets: Tensor,
+    folds: npt.NDArray[np.intp],
+    widths: tuple[int, int],
+    fit: FitHeads,
+    loss: Loss,
+    penalties: Sequence[float],
+) -> CrossFitted:
+    """Cross-fit a head on each of two blocks of the features, and blend them as the pictures left out say.
+
+    Args:
+        features: float16 (N, V, F), V views of each picture, which are examples of their own.
+        targets: Classes int64 (N,), or standardised numbers float32 (N,).
+        folds: (N,), -1 for pictures that are only ever held out.
+        widths: Features of each block; their sum is F.
+        fit: Makes heads.
+        loss: What penalties and shares are chosen by.
+        penalties: To choose from, the strongest first.
+    """
+    bounds = (slice(0, widths[0]), slice(widths[0], sum(widths)))
+    first, second = (
+        _cross_fit_block(features[:, :, block], targets, folds, fit, loss, penalties) for block in bounds
+    )
+    trained = torch.from_numpy(np.flatnonzero(folds >= 0))
+
+    def blended(share: float) -> Tensor:
+        return share * first.scores + (1 - share) * second.scores
+
+    losses = {share: float(loss(blended(share)[trained], targets[trained])) for share in SHARES}
+    share = min(losses, key=lambda share: losses[share])
+    head = nn.Linear(sum(widths), first.head.out_features).requires_grad_(False)
+    head.weight.copy_(torch.cat([share * first.head.weight, (1 - share) * second.head.weight], dim=1))
+    head.bias.copy_(share * first.head.bias + (1 - share) * second.head.bias)
+    (_, one), (_, other) = *first.choices, *second.choices
+    return CrossFitted(head, blended(share), losses[share], ((share, one), (1 - share, other)))
+
+
+def _cross_fit_block(
     features: npt.NDArray[np.float16],
     targets: Tensor,
     folds: npt.NDArray[np.intp],
@@ -53,16 +95,7 @@ def cross_fit(
     loss: Loss,
     penalties: Sequence[float],
 ) -> CrossFitted:
-    """Fit heads to all folds but one, choose the penalty by the pictures left out, and fit to all.
-
-    Args:
-        features: float16 (N, V, F), V views of each picture, which are examples of their own.
-        targets: Classes int64 (N,), or standardised numbers float32 (N,).
-        folds: (N,), -1 for pictures that are only ever held out.
-        fit: Makes heads.
-        loss: What the penalty is chosen by.
-        penalties: To choose from, the strongest first.
-    """
+    """Fit heads to all folds but one, choose the penalty by the pictures left out, and fit to all."""
     trained = np.flatnonzero(folds >= 0)
     scores: dict[float, list[tuple[Tensor, Tensor]]] = {penalty: [] for penalty in penalties}
     for fold in track(sorted(set(folds[trained].tolist())), "fitting heads"):
@@ -82,7 +115,7 @@ def cross_fit(
     everything = head(torch.from_numpy(features[:, 0]).float())
     for index, values in scores[best]:
         everything[index] = values
-    return CrossFitted(head, everything, best, losses[best])
+    return CrossFitted(head, everything, losses[best], ((1.0, best),))
 
 
 def classes_head(count: int) -> FitHeads:

@@ -105,7 +105,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     """
     collection, view = checked.collection, options.view
     describe = trunk.describe(view, root, threads)
-    key = (trunk.name, view)
+    key = (trunk.digest, view)
     features = describe_pictures(checked.opened, describe, augment.photo, key, root)
     others, test_others = (
         describe_strangers(describe, key, view, count, seed, root)
@@ -122,15 +122,18 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     if collection.task == "classification":
         classes = torch.from_numpy(examples.targets.astype(np.int64))
         fitted = cross_fit(
-            features, classes, folds, classes_head(len(collection.labels)), F.cross_entropy, SOFTMAX_PENALTIES
-        )
+            features, classes, folds, trunk.body.widths, classes_head(len(collection.labels)),
+            F.cross_entropy, SOFTMAX_PENALTIES,
+        )  # fmt: skip
         network = _network(trunk, fitted)
         facts["labels"] = collection.labels
         module, card, outputs = classifier(network, fitted, familiarity, examples, unseen, facts)
     else:
         scaler = LogPriceScaler.of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)
-        fitted = cross_fit(features, standardised, folds, numbers_head, absolute_error, RIDGE_PENALTIES)
+        fitted = cross_fit(
+            features, standardised, folds, trunk.body.widths, numbers_head, absolute_error, RIDGE_PENALTIES
+        )
         network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
         module, card, outputs = regressor(network, fitted, familiarity, examples, unseen, scaler, facts)

