@@ -87,7 +87,7 @@ def compare(old: Model, unseen: Unseen, checked: Checked, learned: Learned) -> C
     held_out = np.zeros(len(rows), bool)
     held_out[learned.held_out] = True
     chosen = np.where(added, ~copies, held_out)
-    left_out = [("look like pictures that the old one was made of", copies)]
+    left_out = [("look like what the old one was made of, or are of its groups", copies)]
     if isinstance(card, ClassifierCard):
         strange = np.array([entry.label not in card.labels for entry in collection.entries])
         left_out.append(("are of classes that the old one does not know", strange & chosen))
