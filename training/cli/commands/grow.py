@@ -60,8 +60,8 @@ def grow_model(
             console.print(
                 f"kept the old one: the new one's {comparison.metric} is {first.new:.1%} instead of"
                 f" {first.old:.1%}. The {len(added.files)} added pictures stay in {folder}; sources.csv lists"
-                " them. Look for wrong labels among them, or collect more and grow again; `python -m training new`"
-                " installs what the folder makes in any case.",
+                " them. Look for wrong labels among them, or collect more and grow again;"
+                " `python -m training new` installs what the folder makes in any case.",
                 soft_wrap=True,
             )
             raise typer.Exit(1)
