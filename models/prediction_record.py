@@ -1,6 +1,7 @@
 """The records of a prediction log: predictions, and truths from clients.
 
-The service writes them, training/evaluation/online.py reads them. JSON Lines: https://jsonlines.org
+The service writes them; training/evaluation/online.py and training/custom/growing/harvest.py read them.
+JSON Lines: https://jsonlines.org
 """
 
 from typing import Annotated
@@ -11,6 +12,9 @@ from models.value import Value
 
 REQUEST_ID = r"^[A-Za-z0-9._:-]{1,128}$"
 """Safe to log and to echo."""
+
+PICTURES_FOLDER = "pictures"
+"""Beside the log's files: each kept upload, in a file named by its sha256."""
 
 RequestId = Annotated[StrictStr, Field(pattern=REQUEST_ID)]
 Index = Annotated[int, Field(ge=0, lt=2**16, strict=True)]

@@ -1,4 +1,4 @@
-"""The report of a new model: a table, the confusion matrix, the worst ten, its model card."""
+"""The report of a new model: a table, the confusion matrix, the worst ten, its model card; old beside new."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from rich.table import Table
 
 from models.model import Model
 from training.cli.console import console
+from training.custom.growing.comparison import Comparison
 from training.custom.learn import Learned
 from training.evaluation.evaluate import Evaluation, classification
 from training.evaluation.plots import report
@@ -40,4 +41,17 @@ def metrics_table(model: Model) -> Table:
         table.add_row(
             name, f"{value:.4g}", ends, "" if constant is None else f"{constant:.4g}", meaning(name)
         )
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """The old file beside the new one, with the 95 % interval of the difference."""
+    title = f"{comparison.metric} on pictures that neither had seen"
+    table = Table("pictures", "n", "old", "new", "difference", "95 %", title=title)
+    for row in comparison.rows:
+        ends = f"{row.low:+.1%} to {row.high:+.1%}"
+        values = (f"{row.old:.1%}", f"{row.new:.1%}", f"{row.difference:+.1%}", ends)
+        table.add_row(row.pictures, f"{row.count:,}", *values)
+    for why, count in comparison.left_out:
+        table.add_row(f"left out: {why}", f"{count:,}")
     return table

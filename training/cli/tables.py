@@ -60,10 +60,10 @@ def online_tables(log: PredictionLog, joined: FeedbackJoin) -> Iterator[Table]:
             table.add_row("coverage", _with_interval(metrics.coverage))
         yield table
     unused = Table("feedback that was not used", "n")
-    unused.add_row("of no prediction in the log", str(joined.unmatched))
-    unused.add_row("of an id under which a model answered twice", str(joined.ambiguous))
-    unused.add_row("a number for a class, or a word for a price", str(joined.wrong_kind))
-    unused.add_row("replaced by later feedback", str(joined.repeated))
+    unused.add_row("of no prediction in the log", str(joined.pairs.unmatched))
+    unused.add_row("of an id under which a model answered twice", str(joined.pairs.ambiguous))
+    unused.add_row("a number for a class, or a word for a price", str(joined.pairs.wrong_kind))
+    unused.add_row("replaced by later feedback", str(joined.pairs.repeated))
     unused.add_row("broken lines, of either kind", str(log.broken))
     yield unused
 

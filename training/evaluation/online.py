@@ -76,22 +76,30 @@ class OnlineMetrics:
 
 
 @dataclass(frozen=True)
-class FeedbackJoin:
-    """Predictions joined with their feedback, and the number of feedback lines that were not used.
+class Pairs:
+    """Predictions with the latest feedback about them, and the number of feedback lines that were not used.
 
     Attributes:
-        models: By name and version.
+        told: Feedback that fits the answers of several models is there once for each.
         unmatched: Feedback to no prediction of the log.
         ambiguous: Feedback to an id under which a model answered twice.
         wrong_kind: A number for a class, or a word for a price.
         repeated: Feedback that a later line about the same picture replaces.
     """
 
-    models: tuple[OnlineMetrics, ...]
+    told: tuple[tuple[Prediction, Feedback], ...]
     unmatched: int
     ambiguous: int
     wrong_kind: int
     repeated: int
+
+
+@dataclass(frozen=True)
+class FeedbackJoin:
+    """The metrics of each model by name and version, and what they were computed from."""
+
+    models: tuple[OnlineMetrics, ...]
+    pairs: Pairs
 
 
 def read_log(folder: Path) -> PredictionLog:
@@ -121,17 +129,15 @@ def read_log(folder: Path) -> PredictionLog:
     return PredictionLog(tuple(predictions), tuple(feedback), broken)
 
 
-def join_feedback(log: PredictionLog) -> FeedbackJoin:
-    """Join each prediction with the latest feedback about it."""
+def pair_feedback(log: PredictionLog) -> Pairs:
+    """Find the prediction of each feedback; the latest about a picture counts."""
     latest: dict[Key, Feedback] = {}
     for feedback in sorted(log.feedback, key=lambda feedback: feedback.time):
         latest[feedback.request_id, feedback.index] = feedback
     by_key: dict[Key, list[Prediction]] = defaultdict(list)
-    by_model: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
     for prediction in log.predictions:
         by_key[prediction.request_id, prediction.index].append(prediction)
-        by_model[prediction.model, prediction.version].append(prediction)
-    labelled: dict[tuple[str, str], list[tuple[Prediction, str | float]]] = defaultdict(list)
+    told: list[tuple[Prediction, Feedback]] = []
     unmatched = ambiguous = wrong_kind = 0
     for key, feedback in latest.items():
         candidates = by_key.get(key, [])
@@ -142,10 +148,20 @@ def join_feedback(log: PredictionLog) -> FeedbackJoin:
         fitting = [candidate for candidate in candidates if _is_of_kind(candidate, feedback.truth)]
         unmatched += not candidates
         wrong_kind += bool(candidates) and not fitting
-        for prediction in fitting:
-            labelled[prediction.model, prediction.version].append((prediction, feedback.truth))
-    models = tuple(_metrics(by_model[name], labelled[name]) for name in sorted(by_model))
-    return FeedbackJoin(models, unmatched, ambiguous, wrong_kind, len(log.feedback) - len(latest))
+        told += [(prediction, feedback) for prediction in fitting]
+    return Pairs(tuple(told), unmatched, ambiguous, wrong_kind, len(log.feedback) - len(latest))
+
+
+def join_feedback(log: PredictionLog) -> FeedbackJoin:
+    """Measure each version of each model by the latest feedback about its predictions."""
+    pairs = pair_feedback(log)
+    by_model: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
+    for prediction in log.predictions:
+        by_model[prediction.model, prediction.version].append(prediction)
+    labelled: dict[tuple[str, str], list[tuple[Prediction, str | float]]] = defaultdict(list)
+    for prediction, feedback in pairs.told:
+        labelled[prediction.model, prediction.version].append((prediction, feedback.truth))
+    return FeedbackJoin(tuple(_metrics(by_model[name], labelled[name]) for name in sorted(by_model)), pairs)
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

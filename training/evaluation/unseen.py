@@ -31,7 +31,7 @@ def measure(
     bounds = {name: wilson(round(values[name] * n), n) for name in FRACTIONS if name in values}
     draws = [
         _metrics({name: rows[index] for name, rows in outputs.items()}, examples[index], threshold)
-        for index in _resamples(examples, seed)
+        for index in resamples(examples, seed)
     ]
     for name in values.keys() - bounds.keys():
         low, high = np.nanquantile([draw[name] for draw in draws], (0.025, 0.975))
@@ -56,7 +56,7 @@ def baseline(train: Examples, test: Examples, classes: bool) -> dict[str, float]
     return errors(constant, test.targets.astype(np.float64))
 
 
-def _resamples(examples: Examples, seed: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+def resamples(examples: Examples, seed: int) -> list[np.ndarray]:  # type: ignore[type-arg]
     """Indices of pictures drawn with replacement, group by group where there are groups."""
     rng = np.random.default_rng(seed)
     groups = np.arange(len(examples)) if examples.groups is None else examples.groups

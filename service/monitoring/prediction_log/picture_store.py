@@ -6,9 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.atomic import write_atomically
-
-FOLDER = "pictures"
-"""Name of the folder beside the log's files."""
+from models.prediction_record import PICTURES_FOLDER
 
 
 class PictureStore:
@@ -20,7 +18,7 @@ class PictureStore:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        self._folder = folder / FOLDER
+        self._folder = folder / PICTURES_FOLDER
         self._free_bytes = max_bytes
         with suppress(OSError), os.scandir(self._folder) as files:
             self._free_bytes -= sum(file.stat().st_size for file in files)

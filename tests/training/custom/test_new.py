@@ -29,7 +29,7 @@ def new(name: str, folder: Path, out: Path, data: Path, *options: object) -> Res
 @pytest.fixture(scope="module", autouse=True)
 def few_outliers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.cli.commands.custom.OTHER_PICTURES", 300)
+        patch.setattr("training.cli.own_pictures.OTHER_PICTURES", 300)
         yield
 
 

@@ -84,9 +84,9 @@ def test_unused_feedback_is_counted(tmp_path):
         feedback("changed", "1", second=2), feedback("changed", "7", second=3), feedback("changed", "2"),
         feedback("batch", 7, index=0),
     )  # fmt: skip
-    models = {model.model: model for model in found.models}
+    models, pairs = {model.model: model for model in found.models}, found.pairs
 
-    assert (found.unmatched, found.ambiguous, found.wrong_kind, found.repeated) == (2, 1, 1, 2)
+    assert (pairs.unmatched, pairs.ambiguous, pairs.wrong_kind, pairs.repeated) == (2, 1, 1, 2)
     assert (models["digits-cnn"].n_labelled, models["digits-cnn"].n_correct) == (3, 3)
     assert (models["digits-mlp"].n_labelled, models["digits-mlp"].n_correct) == (1, 1)
 

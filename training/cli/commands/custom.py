@@ -1,44 +1,19 @@
 """The commands for a user's own pictures: `check`, `new`, `rm`."""
 
 import re
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from models.model import ZOO
 from training.cli.console import console
 from training.cli.options import RUNS, DataFolder, RunsFolder, ZooFolder
+from training.cli.own_pictures import ViewKind, check_folder, learn_from, unseen_by, view_of
 from training.data import sources
 from training.data.splits import DataError
 
-if TYPE_CHECKING:
-    from models.image.views import AnyView
-    from training.data.collection.checks import Checked
-    from training.data.collection.entries import Finding
-
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
-SIDE = 224
-"""Pixels of a side of every view: near to what the trunk was trained on."""
-
-OTHER_PICTURES = 2000
-"""That familiarity is learned from."""
-
-MAX_SHOWN_FILES = 5
-
-
-class ViewKind(StrEnum):
-    """How pictures become pixels."""
-
-    SQUASH = "squash"
-    PHOTO = "photo"
-    GREY = "grey"
-    DIGIT = "digit"
-
-
 Folder = Annotated[Path, typer.Argument(help="A folder per class, or a folder with a table, or the table.")]
 Target = Annotated[str | None, typer.Option(help="The column to predict, where it is not label or price.")]
 View = Annotated[
@@ -52,8 +27,7 @@ def check_pictures(
     folder: Folder, target: Target = None, view: View = ViewKind.SQUASH, data: DataFolder = sources.DATA
 ) -> None:
     """Find what is wrong with a folder of pictures; exit code 1 where anything is."""
-    checked = _check(folder, target, view_of(view), data)
-    _print(checked)
+    checked = check_folder(folder, target, view_of(view), data)
     if checked.findings:
         raise typer.Exit(1)
 
@@ -78,21 +52,19 @@ def new_model(
     if not NAME.fullmatch(name):
         raise DataError(f"{name!r} is no name of a model: small letters, digits and hyphens, at most 64.")
     _check_free(name, zoo, data)
-    checked = _check(folder, target, view_of(view), data)
-    _print(checked)
+    checked = check_folder(folder, target, view_of(view), data)
     if not checked.is_trainable or (strict and checked.findings):
         raise DataError(f"{folder} is refused for what is listed above; nothing was learned.")
 
     from models.model import open_model
     from training.cli.custom_report import write_report
-    from training.custom.learn import Options, learn
     from training.custom.registry import Origin
-    from training.custom.trunk import Trunk as Network
 
-    options = Options(name, view_of(view), unit, basis, outliers=OTHER_PICTURES)
-    learned = learn(checked, Network.load(trunk, data), options, zoo, data, cores())
+    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis)
+    learned = learn_from(checked, name, origin, zoo, data)
     model = open_model(learned.path)
-    Origin(str(folder.absolute()), target, view.value, trunk, unit, basis).save(name, data)
+    origin.save(name, data)
+    unseen_by(model.card.version, checked, learned).save(name, data)
     write_report(model, learned, runs / name)
     call, port = ("classify" if model.card.task == "classification" else "price"), 3000
     console.print(
@@ -125,51 +97,3 @@ def _check_free(name: str, zoo: Path, data: Path) -> None:
             Origin.load(name, data)
         except DataError:
             raise DataError(f"{zoo} has a model {name} already; choose another name.") from None
-
-
-def view_of(kind: ViewKind) -> "AnyView":
-    """The view of a kind, at the trunk's size."""
-    from models.image.views import DigitView, GreyView, PhotoView, SquashView
-
-    match kind:
-        case ViewKind.SQUASH:
-            return SquashView(width=SIDE, height=SIDE)
-        case ViewKind.PHOTO:
-            return PhotoView(resize=SIDE * 8 // 7, crop=SIDE)
-        case ViewKind.GREY:
-            return GreyView(size=SIDE)
-        case ViewKind.DIGIT:
-            return DigitView(size=SIDE // 2, ink=SIDE * 3 // 7)
-
-
-def cores() -> int:
-    """Threads to work with."""
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _check(folder: Path, target: str | None, view: "AnyView", data: Path) -> "Checked":
-    from training.data.collection.checks import check
-    from training.data.collection.opening import open_entries
-    from training.data.collection.read import read_collection
-
-    collection = read_collection(folder, target)
-    return check(collection, open_entries(collection.entries, view, data, cores()))
-
-
-def _print(checked: "Checked") -> None:
-    collection = checked.collection
-    what = f"{len(collection.labels)} classes" if collection.task == "classification" else collection.target
-    console.print(f"{len(collection.entries):,} pictures to learn from, {what}")
-    if checked.findings:
-        console.print(_findings(checked.findings))
-
-
-def _findings(findings: "Sequence[Finding]") -> Table:
-    table = Table("what is wrong", "pictures", title="Left out, moved or to be known")
-    for finding in findings:
-        shown = ", ".join(finding.files[:MAX_SHOWN_FILES])
-        more = len(finding.files) - MAX_SHOWN_FILES
-        table.add_row(finding.what, shown + (f" and {more} more" if more > 0 else ""))
-    return table

@@ -41,8 +41,8 @@ def read_collection(root: Path, target: str | None = None) -> Collection:
         raise DataError(f"There is no folder {root}.")
     if root.is_file():
         return _from_tables(root.parent, {None: root}, target)
-    parts = _part_folders(root)
-    tables = {part: table for part, folder in parts.items() if (table := _table_in(folder))}
+    parts = part_folders(root)
+    tables = {part: table for part, folder in parts.items() if (table := table_in(folder))}
     if tables:
         return _from_tables(root, tables, target)
     if target is not None:
@@ -50,7 +50,7 @@ def read_collection(root: Path, target: str | None = None) -> Collection:
     return _from_folders(root, parts)
 
 
-def _part_folders(root: Path) -> dict[Part | None, Path]:
+def part_folders(root: Path) -> dict[Part | None, Path]:
     """The folders of parts; the root itself where there are none."""
     parts: dict[Part | None, Path] = {}
     for folder in _children(root):
@@ -61,7 +61,8 @@ def _part_folders(root: Path) -> dict[Part | None, Path]:
     return parts if "train" in parts else {None: root}
 
 
-def _table_in(folder: Path) -> Path | None:
+def table_in(folder: Path) -> Path | None:
+    """The table of a folder, by its name; None where there is none."""
     names = (*NUMBER_TABLES, *CLASS_TABLES)
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
@@ -91,8 +92,8 @@ def _from_tables(root: Path, tables: Mapping[Part | None, Path], target: str | N
     column = target
     for part, table in tables.items():
         lines = _lines(table)
-        file_column = _column(table, lines[0], FILE_COLUMNS)
-        column = column or NUMBER_TABLES.get(table.name) or _column(table, lines[0], LABEL_COLUMNS)
+        file_column = column_of(table, lines[0], FILE_COLUMNS)
+        column = column or NUMBER_TABLES.get(table.name) or column_of(table, lines[0], LABEL_COLUMNS)
         if column not in lines[0]:
             raise DataError(f"{table} has no column {column!r}; it has {', '.join(lines[0])}.")
         for number, line in enumerate(lines, start=2):
@@ -127,7 +128,12 @@ def _lines(table: Path) -> list[dict[str, str]]:
     return lines
 
 
-def _column(table: Path, line: Mapping[str, str], names: tuple[str, ...]) -> str:
+def column_of(table: Path, line: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """The first of these names that a table has as a column.
+
+    Raises:
+        DataError: It has none of them.
+    """
     column = next((name for name in names if name in line), None)
     if column is None:
         raise DataError(f"{table} needs a column {names[0]!r} (or {', '.join(names[1:])}).")
