@@ -54,7 +54,7 @@ def mnist(data: Path) -> Any:
     """The first 6,000 training digits, and 600 each in the other parts."""
     from training.data import sources  # here: few tests need what comes with training
 
-    return sources.load("mnist", DigitView(), data).limited(6000)
+    return sources.load("mnist", DigitView(), data, at_most=6000)
 
 
 @pytest.fixture(scope="session")
