@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Two test processes share two cores: with a thread per core each, those of one wait for those of the other.
+# Test processes share the cores: with a thread per core each, those of one wait for those of the other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
