@@ -6,8 +6,9 @@ PYTHON ?= python3
 SERVE := .venv/bin
 DEV := .venv-dev/bin
 PYTEST := $(DEV)/python -m pytest
-# Two processes, each with whole files, the longest (the image) first: servers and models are made once per file.
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes for two cores, as tests wait for servers, watches and disks a good part of their time. Each has
+# whole files, the longest (the image) first: servers and models are made once per file.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Neither BentoML nor onnxruntime reports its use to its makers.
 export BENTOML_DO_NOT_TRACK := True
 export ORT_DISABLE_TELEMETRY := 1

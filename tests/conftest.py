@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Two test processes share two cores: with a thread per core each, those of one wait for those of the other.
+# Test processes share the cores: with a thread per core each, those of one wait for those of the other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -54,7 +54,7 @@ def mnist(data: Path) -> Any:
     """The first 6,000 training digits, and 600 each in the other parts."""
     from training.data import sources  # here: few tests need what comes with training
 
-    return sources.load("mnist", DigitView(), data).limited(6000)
+    return sources.load("mnist", DigitView(), data, at_most=6000)
 
 
 @pytest.fixture(scope="session")

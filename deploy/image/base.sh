@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a base image where no registry can be reached: Debian with its Python, by debootstrap.
+# Makes a base image where no registry can be reached: Debian with its Python, by mmdebstrap.
 #
 #   ENGINE=podman base.sh NAME
 set -euo pipefail
@@ -7,19 +7,21 @@ if [[ $(id -u) != 0 ]]; then
   echo "Making a base image takes root; or set BASE to an image with Python 3.11." >&2
   exit 1
 fi
-if ! command -v debootstrap >/dev/null; then
-  echo "Installing debootstrap."
+if ! command -v mmdebstrap >/dev/null; then
+  echo "Installing mmdebstrap."
   apt-get update -qq
-  apt-get install -qq --no-install-recommends debootstrap
+  apt-get install -qq --no-install-recommends mmdebstrap
 fi
 
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
-debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$root"
+# In memory where that may be mounted: dpkg waits for the disk after each of ten thousand files.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'umount --lazy "$TMPDIR" 2>/dev/null; rm -rf "$TMPDIR"' EXIT
+mount -t tmpfs -o size=1g,mode=1777 tmpfs "$TMPDIR" 2>/dev/null || echo "Nothing may be mounted here; making it on disk."
 
 # Whomever this machine trusts (a company's proxy, say), pip has to trust during the build as well.
 bundle=etc/ssl/certs/ca-certificates.crt
-cp "${SSL_CERT_FILE:-/$bundle}" "$root/$bundle"
-printf '[global]\ncert = /%s\n' "$bundle" >"$root/etc/pip.conf"
-
-tar -C "$root" --exclude=./var/cache/apt --exclude=./var/lib/apt/lists -c . | "$ENGINE" import - "$1"
+mmdebstrap --mode=root --variant=minbase --include=ca-certificates,python3,python3-venv --format=tar \
+  --customize-hook="upload '${SSL_CERT_FILE:-/$bundle}' '/$bundle'" \
+  --customize-hook="printf '[global]\ncert = /$bundle\n' >\"\$1/etc/pip.conf\"" \
+  bookworm - | "$ENGINE" import - "$1"

@@ -28,7 +28,7 @@ def train_zoo(folder: Path, data: Path) -> None:
         RECIPES["drawn-cars"],
         network=lambda: small_cnn(channels=3, side=32, outputs=1), view=PhotoView(resize=32, crop=32),
     )  # fmt: skip
-    mnist = sources.load("mnist", DigitView(), data).limited(6000)
+    mnist = sources.load("mnist", DigitView(), data, at_most=6000)
     drawings = sources.load("drawn-cars", cars.view)
     for recipe, splits in ((digits, mnist), (cars, drawings)):
         export(recipe, train_recipe(recipe, splits), splits, partial, data, options)

@@ -27,8 +27,7 @@ SIBLINGS = {"digits-numpy-linear": "digits-linear", "digits-numpy-mlp": "digits-
 
 def run(workbench: Workbench) -> Page:
     """Check every gradient, learn by the rule, by five optimisers and by a CNN, look at what is served."""
-    splits = sources.load("mnist", DigitView(), workbench.data)
-    splits = splits.limited(6000) if workbench.small else splits
+    splits = sources.load("mnist", DigitView(), workbench.data, 6000 if workbench.small else None)
     train, test = Pictures.of(splits.train), Pictures.of(splits.test)
     errors = runs.gradient_errors(np.random.default_rng(0))
     worst = max(errors.values())

@@ -54,7 +54,7 @@ class Curve:
 
 def digits(workbench: Workbench, train: int, test: int = 10_000) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """MNIST: pictures float32 (N, 1, 28, 28) in [0, 1] and classes int64 (N,), to train and to test."""
-    splits = sources.load("mnist", DigitView(), workbench.data)
+    splits = sources.load("mnist", DigitView(), workbench.data, max(train, 10 * test))
     everything = Examples.joined(splits.train, splits.validation, splits.calibration)[:train]
     return *_tensors(everything), *_tensors(splits.test[:test])
 
@@ -137,7 +137,7 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 
 def run(workbench: Workbench) -> Page:
     """Serial, mini-batch and full-batch learning raced to the same loss."""
-    x, y, test_x, test_y = digits(workbench, workbench.size(60_000, 6000))
+    x, y, test_x, test_y = digits(workbench, workbench.size(60_000, 6000), workbench.size(10_000, 600))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # CPU seconds are then those on the clock, whatever else the machine does
     try:

@@ -180,7 +180,7 @@ def explore(workbench: Workbench, skip: bool, x: Tensor, y: Tensor) -> Landscape
 
 def run(workbench: Workbench) -> Page:
     """Two networks that differ in their skip connections only, and their surroundings."""
-    x, y, *_ = digits(workbench, workbench.size(6000, 2500))
+    x, y, *_ = digits(workbench, workbench.size(6000, 2500), 0)
     kinds = (("with skips", True), ("without skips", False))
     lands = {name: explore(workbench, skip, x, y) for name, skip in workbench.track(kinds, "networks")}
     on, off = lands.values()

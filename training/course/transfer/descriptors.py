@@ -61,11 +61,11 @@ def balanced(classes: Tensor, count: int, draw: int) -> Tensor:
 
 def run(workbench: Workbench) -> Page:
     """Describe clothing; look at neighbours; learn from ever more pictures; the same with cars."""
-    splits = load("fashion-mnist", GreyView(), workbench.data)
+    everything, tested = workbench.size(4000, 200), workbench.size(600, 200)
+    splits = load("fashion-mnist", GreyView(), workbench.data, 10 * tested)
     descriptor = Descriptor(workbench)
-    everything = workbench.size(4000, 200)
     known = describe(descriptor, splits.train[:everything])
-    test = describe(descriptor, splits.test[: workbench.size(600, 200)])
+    test = describe(descriptor, splits.test[:tested])
     sizes = [size for size in (10, 100, 1000) if size < everything] + [everything]
     draws = {} if workbench.small else DRAWS
     rows = {size: _learn(known, test, size, draws.get(size, 1)) for size in sizes}

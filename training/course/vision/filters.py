@@ -89,7 +89,8 @@ def accuracy_when_moved(name: str, part: Examples, columns: int) -> float:
 
 def run(workbench: Workbench) -> Page:
     """Edges by hand, filters learned, and both under a shift."""
-    test = sources.load("mnist", DigitView(), workbench.data).test[: workbench.size(3000, 500)]
+    count = workbench.size(3000, 500)
+    test = sources.load("mnist", DigitView(), workbench.data, 10 * count).test
     served = Served(NETWORK)
     layers = served.convolutions
     x = torch.from_numpy(test.pixels[:200, :, :, 0]).double()[:, None]

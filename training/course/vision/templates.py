@@ -102,9 +102,7 @@ def draw_match(templates: Templates, x: Array) -> Figure:
 
 def run(workbench: Workbench) -> Page:
     """Templates learned, by the recipe and by the lecture's rule; a digit matched with them."""
-    splits = sources.load(LINEAR.data, LINEAR.view, workbench.data)
-    if workbench.small:
-        splits = splits.limited(4000)
+    splits = sources.load(LINEAR.data, LINEAR.view, workbench.data, 4000 if workbench.small else None)
     served = Templates.served()
     epochs = workbench.size(5, 2)
     total = epochs * (len(splits.train) // LINEAR.batch_size)

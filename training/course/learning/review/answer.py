@@ -50,12 +50,10 @@ class Digits:
 
 def load_digits(workbench: Workbench) -> Digits:
     """6,000 digits to train on and 2,000 to test on; a small run has half as many."""
-    splits = load("mnist", DigitView(), workbench.data)
+    trained, tested = workbench.size(6000, 3000), workbench.size(2000, 1000)
+    splits = load("mnist", DigitView(), workbench.data, 10 * tested)
     parts = []
-    for part, count in (
-        (splits.train, workbench.size(6000, 3000)),
-        (splits.test, workbench.size(2000, 1000)),
-    ):
+    for part, count in ((splits.train, trained), (splits.test, tested)):
         few = part[:count]
         parts += [
             torch.from_numpy(few.pixels).permute(0, 3, 1, 2).float() / 255,
