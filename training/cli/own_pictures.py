@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 SIDE = 224
 """Pixels of a side of every view: near to what the trunk was trained on."""
 
-OTHER_PICTURES = 2000
-"""That familiarity is learned from."""
-
 MAX_SHOWN_FILES = 5
 
 
@@ -32,6 +29,13 @@ class ViewKind(StrEnum):
     PHOTO = "photo"
     GREY = "grey"
     DIGIT = "digit"
+
+
+class Scale(StrEnum):
+    """On which numbers are learned."""
+
+    LOG = "log"
+    LINEAR = "linear"
 
 
 def view_of(kind: ViewKind) -> "AnyView":
@@ -56,7 +60,9 @@ def cores() -> int:
     return torch.get_num_threads()
 
 
-def check_folder(folder: Path, target: str | None, view: "AnyView", data: Path) -> "Checked":
+def check_folder(
+    folder: Path, target: str | None, view: "AnyView", data: Path, fresh: bool = False
+) -> "Checked":
     """Read, open and check a folder or a table, and print what is wrong with it.
 
     Raises:
@@ -67,7 +73,7 @@ def check_folder(folder: Path, target: str | None, view: "AnyView", data: Path) 
     from training.data.collection.read import read_collection
 
     collection = read_collection(folder, target)
-    checked = check(collection, open_entries(collection.entries, view, data, cores()))
+    checked = check(collection, open_entries(collection.entries, view, data, cores(), fresh))
     collection = checked.collection
     what = f"{len(collection.labels)} classes" if collection.task == "classification" else collection.target
     console.print(f"{len(collection.entries):,} pictures to learn from, {what}")
@@ -76,13 +82,15 @@ def check_folder(folder: Path, target: str | None, view: "AnyView", data: Path) 
     return checked
 
 
-def learn_from(checked: "Checked", name: str, origin: "Origin", zoo: Path, data: Path) -> "Learned":
+def learn_from(
+    checked: "Checked", name: str, origin: "Origin", zoo: Path, data: Path, fresh: bool = False
+) -> "Learned":
     """Make a model of a checked folder, as its owner wants it."""
     from training.custom.learn import Options, learn
     from training.custom.trunk import Trunk
 
     view = view_of(ViewKind(origin.view))
-    options = Options(name, view, origin.unit, origin.basis, outliers=OTHER_PICTURES)
+    options = Options(name, view, origin.unit, origin.basis, origin.scale, fresh)
     return learn(checked, Trunk.load(origin.trunk, data), options, zoo, data, cores())
 
 

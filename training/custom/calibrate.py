@@ -13,9 +13,8 @@ from models.card import Card, ClassifierCard, Outputs, RegressorCard
 from training.custom.crossfit import CrossFitted
 from training.data.splits import Examples
 from training.export.calibration import fit_interval, fit_temperature
-from training.export.familiarity import Familiarity
 from training.export.modules import Classifier, Regressor
-from training.fitting.result import LogPriceScaler
+from training.fitting.result import LinearScaler, LogPriceScaler
 from training.networks.architectures import Network
 
 COVERAGE = 0.9
@@ -25,7 +24,7 @@ COVERAGE = 0.9
 def classifier(
     network: Network,
     fitted: CrossFitted,
-    familiarity: Familiarity,
+    familiarity: nn.Module,
     examples: Examples,
     unseen: npt.NDArray[np.intp],
     facts: Mapping[str, Any],
@@ -53,10 +52,10 @@ def classifier(
 def regressor(
     network: Network,
     fitted: CrossFitted,
-    familiarity: Familiarity,
+    familiarity: nn.Module,
     examples: Examples,
     unseen: npt.NDArray[np.intp],
-    scaler: LogPriceScaler,
+    scaler: LogPriceScaler | LinearScaler,
     facts: Mapping[str, Any],
 ) -> tuple[nn.Module, Card, Outputs]:
     """A regressor with its interval.
@@ -77,14 +76,14 @@ def regressor(
     predicted = scores.double().numpy()
     targets, groups = examples.targets.astype(np.float64), examples.groups
     assert groups is not None
-    residuals = np.log(targets) - (predicted * scaler.std + scaler.mean)
+    residuals = scaler.scaled(targets) - (predicted * scaler.std + scaler.mean)
     interval = fit_interval(residuals[unseen], predicted[unseen], groups[unseen], COVERAGE)
-    log_value = scores * scaler.std + scaler.mean
-    low, high = (log_value + bound for bound in interval(scores))
-    values = {"value": log_value, "low": low, "high": high}
-    outputs = {name: value.exp().float().numpy() for name, value in values.items()}
+    value = scores * scaler.std + scaler.mean
+    low, high = (value + bound for bound in interval(scores))
+    values = {"value": value, "low": low, "high": high}
+    outputs = {name: scaler.unscaled(number).float().numpy() for name, number in values.items()}
     module = Regressor(network, scaler, interval, familiarity).eval()
-    version = _version(network, str(interval))
+    version = _version(network, f"{interval}{scaler}")
     return module, RegressorCard(coverage=COVERAGE, version=version, **facts), outputs
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,23 @@ log = logging.getLogger(__name__)
 VIEWS = 4
 """Of each picture: as it is, mirrored, and two augmented ones."""
 
-BATCH_SIZE = 16
+BATCH_SIZE = 4
+"""Pictures in one run of the trunk, with all their views: more are no faster and take memory."""
+
 SAVED_EVERY = 512
-"""Pictures between two writes of the cache: what a crash may cost."""
+"""Pictures in a file of the cache: what a crash may cost."""
 
 Augment = Callable[[Tensor], Tensor]
 Features = npt.NDArray[np.float16]
 
 
 def describe_pictures(
-    opened: Opened, describe: Describe, augment: Augment, key: tuple[object, ...], root: Path
+    opened: Opened,
+    describe: Describe,
+    augment: Augment,
+    key: tuple[object, ...],
+    root: Path,
+    fresh: bool = False,
 ) -> Features:
     """The features of VIEWS views of each picture; those of pictures that are known are read from the cache.
 
@@ -39,25 +46,25 @@ def describe_pictures(
         augment: Of float32 (1, C, H, W) in [0, 1], for the views from the third on.
         key: What decides the features apart from the pictures: the trunk and its view.
         root: The data folder.
+        fresh: Describe them again, whatever an earlier run has kept.
 
     Returns:
         float16 (N, VIEWS, F).
     """
     name = hashlib.sha256(repr((VIEWS, key)).encode()).hexdigest()[:16]
-    path = root / "cache" / f"descriptions-{name}.npz"
-    known = _read(path)
+    folder = root / "cache" / f"descriptions-{name}"
+    known = {} if fresh else _read(folder, set(opened.digests))
     missing = [i for i, digest in enumerate(opened.digests) if digest not in known]
-    unsaved = 0
+    unsaved: dict[str, Features] = {}
     for start in track(range(0, len(missing), BATCH_SIZE), "describing pictures", disable=not missing):
         batch = missing[start : start + BATCH_SIZE]
         views = [_views(opened.pixels[index], opened.digests[index], augment) for index in batch]
         features = describe(np.concatenate(views)).astype(np.float16)
         for index, rows in zip(batch, features.reshape(len(batch), VIEWS, -1), strict=True):
-            known[opened.digests[index]] = rows
-        unsaved += len(batch)
-        if unsaved >= SAVED_EVERY or start + BATCH_SIZE >= len(missing):
-            _write(path, known)
-            unsaved = 0
+            known[opened.digests[index]] = unsaved[opened.digests[index]] = rows
+        if len(unsaved) >= SAVED_EVERY or start + BATCH_SIZE >= len(missing):
+            _write(folder, unsaved)
+            unsaved = {}
     return np.stack([known[digest] for digest in opened.digests])
 
 
@@ -73,21 +80,27 @@ def _views(pixels: npt.NDArray[np.uint8], digest: str, augment: Augment) -> npt.
     return np.stack(views)
 
 
-def _read(path: Path) -> dict[str, Features]:
-    if not path.exists():
-        return {}
-    try:
-        with path.open("rb") as file, np.load(file) as archive:
-            digests, features = archive["digests"], archive["features"]
-            return {str(digest): rows for digest, rows in zip(digests, features, strict=True)}
-    except Exception as error:  # zipfile and NumPy raise half a dozen types for damaged files
-        log.warning("%s is damaged; the pictures are described again: %s", path, error)
-        return {}
+def _read(folder: Path, wanted: Set[str]) -> dict[str, Features]:
+    """The wanted ones of those that earlier runs wrote, by digest."""
+    known: dict[str, Features] = {}
+    for path in sorted(folder.glob("*.npz")):
+        try:
+            with path.open("rb") as file, np.load(file) as archive:
+                digests = archive["digests"].tolist()
+                if not wanted.isdisjoint(digests):
+                    rows = zip(digests, archive["features"], strict=True)
+                    known |= {digest: features for digest, features in rows if digest in wanted}
+        except Exception as error:  # zipfile and NumPy raise half a dozen types for damaged files
+            log.warning("%s is damaged; its pictures are described again: %s", path, error)
+            path.unlink(missing_ok=True)
+    return known
 
 
-def _write(path: Path, known: dict[str, Features]) -> None:
+def _write(folder: Path, described: Mapping[str, Features]) -> None:
+    """Write a file of its own, so that what earlier runs wrote is not written again."""
+    name = hashlib.sha256("".join(described).encode()).hexdigest()[:16]
     try:
-        with replacing(path) as partial:
-            np.savez(partial, digests=np.array(list(known)), features=np.stack(list(known.values())))
+        with replacing(folder / f"{name}.npz") as partial:
+            np.savez(partial, digests=np.array(list(described)), features=np.stack(list(described.values())))
     except OSError as error:
-        log.warning("%s was not written, so the next run describes again: %s", path, error)
+        log.warning("%s takes no descriptions, so the next run makes them again: %s", folder, error)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from models.card import Card, Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
@@ -25,7 +24,7 @@ from training.custom.crossfit import (
     numbers_head,
 )
 from training.custom.descriptions import describe_pictures
-from training.custom.familiar import fit_familiarity
+from training.custom.familiar import THRESHOLD, fit_likeness
 from training.custom.outliers import describe_strangers, strangers
 from training.custom.trunk import Trunk
 from training.data import augment
@@ -35,14 +34,10 @@ from training.data.splits import Examples
 from training.evaluation.unseen import baseline, measure
 from training.export.drift_reference import reference
 from training.export.verification import write_verified
-from training.fitting.result import LogPriceScaler
+from training.fitting.result import LinearScaler, LogPriceScaler
 from training.networks.architectures import Network
 
 FOLDS = 5
-
-FAMILIAR_FRACTION = 0.96
-"""Fraction of unseen pictures that count as familiar. Lower than that of the published models: few pictures
-know less of what is usual, and what is strange to a user's photos are photos too."""
 
 GOLDEN_PICTURES = 4
 """Drawn ones: a model file must not give away its owner's pictures."""
@@ -57,17 +52,20 @@ class Options:
         view: How pictures become pixels.
         unit: Of numbers.
         basis: What a number means, such as "list price when new".
+        scale: "log": the logarithms of numbers are learned, so that relative errors weigh the same.
+        fresh: Describe pictures again that an earlier run has described.
         seed: Of the bootstrap.
-        outliers: Pictures of other things that familiarity is fitted on, and a third of them more that it is
-            measured on.
+        strangers: Pictures of other things that familiarity is measured on.
     """
 
     name: str
     view: AnyView
     unit: str = "USD"
     basis: str = "as given"
+    scale: Literal["log", "linear"] = "log"
+    fresh: bool = False
     seed: int = 0
-    outliers: int = 2000
+    strangers: int = 300
 
 
 @dataclass(frozen=True)
@@ -106,19 +104,15 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     collection, view = checked.collection, options.view
     describe = trunk.describe(view, root, threads)
     key = (trunk.digest, view)
-    features = describe_pictures(checked.opened, describe, augment.photo, key, root)
-    others, test_others = (
-        describe_strangers(describe, key, view, count, seed, root)
-        for seed, count in ((1, options.outliers), (2, options.outliers // 3))
-    )
+    features = describe_pictures(checked.opened, describe, augment.photo, key, root, options.fresh)
+    others = describe_strangers(describe, key, view, options.strangers, 2, root)
     folds, examples = folds_of(checked, FOLDS), _examples(checked)
     trained = folds >= 0
     tested = np.array([entry.part == "test" for entry in collection.entries])
     unseen = np.flatnonzero(~tested)
-    familiarity, familiar = fit_familiarity(features, folds, _joined(others))
-    threshold = float(np.quantile(familiar[unseen], 1 - FAMILIAR_FRACTION))
+    likeness, familiar = fit_likeness(features, folds, trunk.body.widths[0])
     facts = _facts(checked, examples, trunk, options, int(trained.sum()))
-    facts["familiarity_threshold"] = threshold
+    facts["familiarity_threshold"] = THRESHOLD
     if collection.task == "classification":
         classes = torch.from_numpy(examples.targets.astype(np.int64))
         fitted = cross_fit(
@@ -127,20 +121,20 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         )  # fmt: skip
         network = _network(trunk, fitted)
         facts["labels"] = collection.labels
-        module, card, outputs = classifier(network, fitted, familiarity, examples, unseen, facts)
+        module, card, outputs = classifier(network, fitted, likeness, examples, unseen, facts)
     else:
-        scaler = LogPriceScaler.of(examples.targets[trained])
+        scaler = (LogPriceScaler if options.scale == "log" else LinearScaler).of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)
         fitted = cross_fit(
             features, standardised, folds, trunk.body.widths, numbers_head, absolute_error, RIDGE_PENALTIES
         )
         network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
-        module, card, outputs = regressor(network, fitted, familiarity, examples, unseen, scaler, facts)
+        module, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
     outputs = outputs | {"familiarity": familiar}
     refused = {
-        kind: float((familiarity(_joined({kind: rows})) < threshold).float().mean())
-        for kind, rows in test_others.items()
+        kind: float((likeness(torch.from_numpy(rows).float()) < THRESHOLD).float().mean())
+        for kind, rows in others.items()
     }
     held_out = np.flatnonzero(tested if tested.any() else trained)
     answers = {name: values[held_out] for name, values in outputs.items()}
@@ -215,11 +209,6 @@ def _facts(
 
 def _note(what: str, files: int) -> str:
     return f"{what} ({files} pictures)" if files > 1 else what
-
-
-def _joined(kinds: Mapping[str, npt.NDArray[np.float16]]) -> Tensor:
-    """The features of all kinds: float32 (N, F)."""
-    return torch.from_numpy(np.concatenate(list(kinds.values()))).float()
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Origin:
         trunk: What described the pictures.
         unit: Of numbers.
         basis: What a number means.
+        scale: On which numbers are learned.
     """
 
     folder: str
@@ -30,6 +32,7 @@ class Origin:
     trunk: str
     unit: str
     basis: str
+    scale: Literal["log", "linear"] = "log"
 
     def save(self, name: str, root: Path) -> None:
         """Remember it under the name of a model."""

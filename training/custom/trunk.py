@@ -18,7 +18,7 @@ from models.image.views import View
 from training.data.splits import DataError
 from training.networks import efficientnet
 from training.networks.architectures import to_float
-from training.networks.pyramid import Pyramid
+from training.networks.pyramid import Intermediates, Pyramid
 
 LITE2 = "efficientnet-lite2"
 
@@ -57,7 +57,7 @@ class Trunk:
             DataError: There is no such network, or its weights cannot be fetched.
         """
         if name == LITE2:
-            return Trunk(name, Pyramid(efficientnet.load_lite2(root)), efficientnet.MEAN, efficientnet.STD)
+            return Trunk(name, Pyramid(efficientnet.lite2_stages(root)), efficientnet.MEAN, efficientnet.STD)
         import timm  # takes a second to load
 
         try:
@@ -67,7 +67,7 @@ class Trunk:
                 f"--trunk {name}: timm has no such network, or cannot fetch it: {error}"
             ) from None
         config = network.pretrained_cfg
-        return Trunk(name, Pyramid(network, TRIED_SIDE), config["mean"], config["std"])
+        return Trunk(name, Pyramid(Intermediates(network), TRIED_SIDE), config["mean"], config["std"])
 
     def describe(self, view: View, root: Path, threads: int) -> Describe:
         """The trunk in onnxruntime, which on a CPU takes a third of torch's time.

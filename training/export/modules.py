@@ -6,15 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from training.export.calibration import Interval
-from training.export.familiarity import Familiarity
-from training.fitting.result import LogPriceScaler
+from training.fitting.result import LinearScaler, LogPriceScaler
 from training.networks.architectures import Network, to_float
 
 
 class Classifier(nn.Module):
     """pixels uint8 (N, H, W, C) -> probabilities (N, K), familiarity (N,)."""
 
-    def __init__(self, network: Network, temperature: float, familiarity: Familiarity) -> None:
+    def __init__(self, network: Network, temperature: float, familiarity: nn.Module) -> None:
         super().__init__()
         self.body = _Body(network)
         self.head = copy.deepcopy(network.head)
@@ -33,19 +32,24 @@ class Regressor(nn.Module):
     """pixels uint8 (N, H, W, C) -> value, low, high, familiarity, each (N,)."""
 
     def __init__(
-        self, network: Network, scaler: LogPriceScaler, interval: Interval, familiarity: Familiarity
+        self,
+        network: Network,
+        scaler: LogPriceScaler | LinearScaler,
+        interval: Interval,
+        familiarity: nn.Module,
     ) -> None:
         super().__init__()
         self.network, self.familiarity = network, familiarity
         self.scaler, self.interval = scaler, interval
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Prices in the unit of the training prices."""
+        """Numbers in the unit of the training numbers."""
         features = self.network.features(to_float(pixels))
         scores = self.network.scores(features)[:, 0]
-        log_price = scores * self.scaler.std + self.scaler.mean
-        low, high = (log_price + bound for bound in self.interval(scores))
-        return log_price.exp(), low.exp(), high.exp(), self.familiarity(features)
+        value = scores * self.scaler.std + self.scaler.mean
+        low, high = (value + bound for bound in self.interval(scores))
+        value, low, high = (self.scaler.unscaled(number) for number in (value, low, high))
+        return value, low, high, self.familiarity(features)
 
 
 class _Body(nn.Module):

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 MAX_STEPS = 80
 """Of L-BFGS for each strength of the penalty; each starts where the stronger one before it ended."""
 
+MIN_CHANGE = 1e-6
+"""Of the loss or of a weight, in a step, below which the optimum is taken for reached."""
+
 MIN_STD = 1e-3
 """Of a feature, relative to the mean of all: features that hardly vary would be blown up otherwise."""
 
@@ -72,7 +75,9 @@ def fit_softmax(
     bias = torch.zeros(count, requires_grad=True)
     fitted = {}
     for penalty in sorted(set(penalties), reverse=True):
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=MAX_STEPS, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(
+            [weight, bias], max_iter=MAX_STEPS, tolerance_change=MIN_CHANGE, line_search_fn="strong_wolfe"
+        )
 
         def loss(penalty: float = penalty, optimizer: torch.optim.Optimizer = optimizer) -> Tensor:
             optimizer.zero_grad()

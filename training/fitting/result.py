@@ -34,9 +34,50 @@ class LogPriceScaler:
         logs = np.log(prices)
         return LogPriceScaler(float(logs.mean()), float(max(logs.std(), 1e-6)))
 
+    def scaled(self, prices: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        """Prices (N,) -> their logarithms."""
+        return np.log(prices)  # type: ignore[no-any-return]
+
+    def unscaled(self, logs: Tensor) -> Tensor:
+        """Logarithms (N,) -> prices."""
+        return logs.exp()
+
     def standardise(self, prices: np.ndarray) -> Tensor:  # type: ignore[type-arg]
         """Prices (N,) -> float32 (N,), mean 0 and standard deviation 1 over the training prices."""
-        return torch.from_numpy((np.log(prices) - self.mean) / self.std).float()
+        return torch.from_numpy((self.scaled(prices) - self.mean) / self.std).float()
+
+
+@dataclass(frozen=True)
+class LinearScaler:
+    """Numbers as they are, standardised: an error weighs the same wherever it is made.
+
+    Attributes:
+        mean: Mean of the training numbers.
+        std: Their standard deviation, at least 1e-6.
+        floor: Predictions and bounds are no lower: half of the lowest training number, greater than 0.
+    """
+
+    mean: float
+    std: float
+    floor: float
+
+    @staticmethod
+    def of(numbers: np.ndarray) -> "LinearScaler":  # type: ignore[type-arg]
+        """The scale of these positive numbers, (N,)."""
+        std = float(max(numbers.std(), 1e-6))
+        return LinearScaler(float(numbers.mean()), std, float(numbers.min()) / 2)
+
+    def scaled(self, numbers: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        """Numbers (N,) as they are."""
+        return numbers
+
+    def unscaled(self, numbers: Tensor) -> Tensor:
+        """Numbers (N,), those below the floor raised to it."""
+        return numbers.clamp_min(self.floor)
+
+    def standardise(self, numbers: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        """Numbers (N,) -> float32 (N,), mean 0 and standard deviation 1 over the training numbers."""
+        return torch.from_numpy((numbers - self.mean) / self.std).float()
 
 
 @dataclass(frozen=True)
@@ -60,7 +101,7 @@ class TrainingResult:
 
     Attributes:
         network: In eval mode, on the CPU, with the weights of the best epoch.
-        scaler: Of a regressor; None for a classifier.
+        scaler: Of a regressor, whose numbers are prices; None for a classifier.
         history: One entry per epoch.
     """
 

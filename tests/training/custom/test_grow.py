@@ -54,11 +54,9 @@ def place(three_classes: Path, data: Path, tmp_path_factory: pytest.TempPathFact
     for child in data.iterdir():
         if child.name != "custom":
             (place.data / child.name).symlink_to(child)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.cli.own_pictures.OTHER_PICTURES", 300)
-        made = place.run("new", place.pictures)
-        assert made.exit_code == 0, made.output
-        yield place
+    made = place.run("new", place.pictures)
+    assert made.exit_code == 0, made.output
+    return place
 
 
 def bars(rng: np.random.Generator) -> np.ndarray:

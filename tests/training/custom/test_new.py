@@ -26,13 +26,6 @@ def new(name: str, folder: Path, out: Path, data: Path, *options: object) -> Res
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_outliers():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.cli.own_pictures.OTHER_PICTURES", 300)
-        yield
-
-
 @pytest.fixture(scope="module")
 def things(three_classes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("new")

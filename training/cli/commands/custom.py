@@ -9,7 +9,7 @@ import typer
 from models.model import ZOO
 from training.cli.console import console
 from training.cli.options import RUNS, DataFolder, RunsFolder, ZooFolder
-from training.cli.own_pictures import ViewKind, check_folder, learn_from, unseen_by, view_of
+from training.cli.own_pictures import Scale, ViewKind, check_folder, learn_from, unseen_by, view_of
 from training.data import sources
 from training.data.splits import DataError
 
@@ -38,21 +38,24 @@ def new_model(
     target: Target = None,
     unit: Annotated[str, typer.Option(help="Of numbers.")] = "USD",
     basis: Annotated[str, typer.Option(help="What a number means.")] = "as given",
+    scale: Annotated[Scale, typer.Option(help="Of numbers: relative errors count, or absolute.")] = Scale.LOG,
     view: View = ViewKind.SQUASH,
     trunk: Trunk = "efficientnet-lite2",
     strict: Strict = False,
+    resume: Annotated[bool, typer.Option(help="Go on from what is described already, after a crash.")] = True,
     data: DataFolder = sources.DATA,
     zoo: ZooFolder = ZOO,
     runs: RunsFolder = RUNS,
 ) -> None:
     """Make a model of your own pictures; a running service takes it up.
 
-    What was opened and described before a crash is kept: the same command goes on from there.
+    What was opened and described before a crash is kept: the same command goes on from there, unless told
+    `--no-resume`.
     """
     if not NAME.fullmatch(name):
         raise DataError(f"{name!r} is no name of a model: small letters, digits and hyphens, at most 64.")
     _check_free(name, zoo, data)
-    checked = check_folder(folder, target, view_of(view), data)
+    checked = check_folder(folder, target, view_of(view), data, not resume)
     if not checked.is_trainable or (strict and checked.findings):
         raise DataError(f"{folder} is refused for what is listed above; nothing was learned.")
 
@@ -60,8 +63,8 @@ def new_model(
     from training.cli.custom_report import write_report
     from training.custom.registry import Origin
 
-    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis)
-    learned = learn_from(checked, name, origin, zoo, data)
+    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis, scale.value)
+    learned = learn_from(checked, name, origin, zoo, data, not resume)
     model = open_model(learned.path)
     origin.save(name, data)
     unseen_by(model.card.version, checked, learned).save(name, data)

@@ -53,7 +53,9 @@ class Opened:
         )
 
 
-def open_entries(entries: Sequence[Entry], view: View, root: Path, workers: int) -> Opened:
+def open_entries(
+    entries: Sequence[Entry], view: View, root: Path, workers: int, fresh: bool = False
+) -> Opened:
     """Open all pictures, or read what an earlier run opened.
 
     Args:
@@ -61,11 +63,12 @@ def open_entries(entries: Sequence[Entry], view: View, root: Path, workers: int)
         view: How pictures become pixels.
         root: The data folder; the pixels are kept in its folder cache, by their content and the view.
         workers: Threads.
+        fresh: Open them again, whatever an earlier run has kept.
     """
     digests = tuple(hashlib.sha256(entry.file.read_bytes()).hexdigest() for entry in entries)
     key = hashlib.sha256(repr((VERSION, view, digests)).encode()).hexdigest()[:16]
     path = root / "cache" / f"pictures-{key}.npz"
-    if (kept := _read(path, digests)) is not None:
+    if not fresh and (kept := _read(path, digests)) is not None:
         return kept
     pixels = np.zeros((len(entries), *view.shape), np.uint8)
     thumbnails = np.zeros((len(entries), THUMBNAIL, THUMBNAIL), np.uint8)
