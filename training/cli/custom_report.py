@@ -1,5 +1,6 @@
 """The report of a new model: a table, the confusion matrix, the worst ten, its model card; old beside new."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ def write_report(model: Model, learned: Learned, folder: Path) -> None:
     """Print the metrics of a new model with their intervals, and draw its errors into folder/report."""
     card = model.card
     console.print(metrics_table(model))
-    test = learned.examples[learned.held_out]
+    test = replace(learned.examples[learned.held_out], pixels=learned.pixels[learned.held_out])
     outputs = {name: values[learned.held_out] for name, values in learned.outputs.items()}
     confusion = None
     if card.task == "classification":

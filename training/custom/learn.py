@@ -1,7 +1,7 @@
 """Learning a model of a user's own pictures: descriptions, a cross-fitted head, a calibrated file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from training.custom.trunk import Trunk
 from training.data import augment
 from training.data.collection.checks import Checked
 from training.data.collection.folds import folds_of
+from training.data.collection.pixels import Pixels
 from training.data.splits import Examples
 from training.evaluation.unseen import baseline, measure
 from training.export.drift_reference import reference
@@ -75,9 +76,10 @@ class Learned:
     Attributes:
         path: The file.
         outputs: Of each picture in the collection's order; of those trained on by a head that left them out.
-        examples: The pictures with their targets, in the same order.
+        examples: Their targets and what is known of them, in the same order, without pixels.
         held_out: int (M,): the pictures that the metrics are of.
         refused: The fraction of each kind of other pictures that is not familiar.
+        pixels: Of the same pictures.
     """
 
     path: Path
@@ -85,6 +87,7 @@ class Learned:
     examples: Examples
     held_out: npt.NDArray[np.intp]
     refused: Mapping[str, float]
+    pixels: Pixels
 
 
 def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Path, threads: int) -> Learned:
@@ -145,7 +148,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
 
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
     path = write_verified(module, card, golden, zoo, measures, halve=True)
-    return Learned(path, outputs, examples, held_out, refused)
+    return Learned(path, outputs, examples, held_out, refused, checked.opened.pixels)
 
 
 def _network(trunk: Trunk, fitted: CrossFitted) -> Network:
@@ -181,7 +184,8 @@ def _examples(checked: Checked) -> Examples:
         targets = np.array([labels[entry.label] for entry in collection.entries])
     else:
         targets = np.array([entry.number for entry in collection.entries])
-    return Examples(checked.opened.pixels, targets, checked.clusters.astype(str))
+    nothing = np.zeros((len(targets), 0), np.uint8)  # thousands of pictures are too many to hold and to copy
+    return Examples(nothing, targets, checked.clusters.astype(str))
 
 
 def _facts(
@@ -197,7 +201,7 @@ def _facts(
         "training": Data(
             name=options.name,
             count=trained,
-            fingerprint=examples.fingerprint,
+            fingerprint=replace(examples, pixels=checked.opened.pixels[:]).fingerprint,
             licence="the owner's",
             notes=tuple(_note(finding.what, len(finding.files)) for finding in checked.findings),
         ),

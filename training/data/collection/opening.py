@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +18,14 @@ from models.image.colour import in_grey
 from models.image.decode import PictureError, open_picture
 from models.image.views import View
 from training.data.collection.entries import Entry
+from training.data.collection.pixels import Pixels, write_pixels
 
 log = logging.getLogger(__name__)
 
 THUMBNAIL = 32
 """Pixels of a side of what pictures are compared by."""
 
-VERSION = 1
+VERSION = 2
 """Of the cached files; a higher number opens all pictures again."""
 
 
@@ -33,20 +34,20 @@ class Opened:
     """The pictures of some entries, each as a view shows it.
 
     Attributes:
-        pixels: uint8 (N, H, W, C); those of a picture that does not open are 0.
+        pixels: Those of a picture that does not open are 0.
         thumbnails: uint8 (N, 32, 32), grey, of the whole picture.
         digests: sha256 of each file, in hex.
         errors: What is wrong with each picture, empty where it opened.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     thumbnails: npt.NDArray[np.uint8]
     digests: tuple[str, ...]
     errors: tuple[str, ...]
 
     def __getitem__(self, index: npt.NDArray[np.intp]) -> "Opened":
         return Opened(
-            self.pixels[index],
+            self.pixels.subset(index),
             self.thumbnails[index],
             tuple(self.digests[i] for i in index),
             tuple(self.errors[i] for i in index),
@@ -70,22 +71,31 @@ def open_entries(
     path = root / "cache" / f"pictures-{key}.npz"
     if not fresh and (kept := _read(path, digests)) is not None:
         return kept
-    pixels = np.zeros((len(entries), *view.shape), np.uint8)
     thumbnails = np.zeros((len(entries), THUMBNAIL, THUMBNAIL), np.uint8)
     errors = [""] * len(entries)
-    with ThreadPoolExecutor(workers) as pool:
-        opened = pool.map(partial(_open, view=view), [entry.file for entry in entries])
-        for index, result in enumerate(track(opened, "opening pictures", len(entries))):
-            if isinstance(result, str):
-                errors[index] = result
-            else:
-                pixels[index], thumbnails[index] = result
+
+    def pictures() -> Iterator[npt.NDArray[np.uint8]]:
+        """Each picture's pixels, in order."""
+        with ThreadPoolExecutor(workers) as pool:
+            opened = pool.map(partial(_open, view=view), [entry.file for entry in entries])
+            for index, result in enumerate(track(opened, "opening pictures", len(entries))):
+                if isinstance(result, str):
+                    errors[index] = result
+                    yield np.zeros(view.shape, np.uint8)
+                else:
+                    pixels, thumbnails[index] = result
+                    yield pixels
+
+    stored = path.with_suffix(".npy")
     try:
+        with replacing(stored) as partial_pixels:
+            write_pixels(partial_pixels, pictures(), (len(entries), *view.shape))
         with replacing(path) as partial_file:
-            np.savez(partial_file, pixels=pixels, thumbnails=thumbnails, errors=np.array(errors))
+            np.savez(partial_file, thumbnails=thumbnails, errors=np.array(errors))
     except OSError as error:
-        log.warning("%s was not written, so the next run opens the pictures again: %s", path, error)
-    return Opened(pixels, thumbnails, digests, tuple(errors))
+        log.warning("%s was not written, so the pictures are held in memory: %s", stored, error)
+        return Opened(Pixels(np.stack(list(pictures()))), thumbnails, digests, tuple(errors))
+    return Opened(Pixels(stored), thumbnails, digests, tuple(errors))
 
 
 def _open(file: Path, view: View) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | str:
@@ -104,7 +114,7 @@ def _read(path: Path, digests: tuple[str, ...]) -> Opened | None:
     try:
         with path.open("rb") as file, np.load(file) as archive:
             errors = tuple(str(error) for error in archive["errors"])
-            return Opened(archive["pixels"], archive["thumbnails"], digests, errors)
+            return Opened(Pixels(path.with_suffix(".npy")), archive["thumbnails"], digests, errors)
     except Exception as error:  # zipfile and NumPy raise half a dozen types for damaged files
         log.warning("%s is damaged; the pictures are opened again: %s", path, error)
         return None

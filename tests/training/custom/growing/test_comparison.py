@@ -87,8 +87,8 @@ def learned(of: Checked, outputs: Outputs) -> Learned:
     targets = np.array([entry.number for entry in entries])
     if of.collection.task == "classification":
         targets = np.array([of.collection.labels.index(entry.label) for entry in entries])
-    examples = Examples(of.opened.pixels, targets, of.clusters.astype(str))
-    return Learned(Path("none"), outputs, examples, held_out, {})
+    examples = Examples(np.zeros((len(targets), 0), np.uint8), targets, of.clusters.astype(str))
+    return Learned(Path("none"), outputs, examples, held_out, {}, of.opened.pixels)
 
 
 def own(model: Model, of: Checked) -> Outputs:

@@ -11,6 +11,7 @@ from training.data.collection.duplicates import clusters, near_duplicates
 from training.data.collection.entries import Collection, Entry
 from training.data.collection.folds import folds_of
 from training.data.collection.opening import Opened
+from training.data.collection.pixels import Pixels
 
 
 def made(labels: list[str], cluster: list[int], parts: list[str | None]) -> Checked:
@@ -21,7 +22,7 @@ def made(labels: list[str], cluster: list[int], parts: list[str | None]) -> Chec
     )
     count = len(labels)
     nothing = np.zeros((count, 1), np.uint8)
-    opened = Opened(nothing, nothing, tuple(f"{n:064x}" for n in range(count)), ("",) * count)
+    opened = Opened(Pixels(nothing), nothing, tuple(f"{n:064x}" for n in range(count)), ("",) * count)
     collection = Collection(Path("/mine"), "classification", entries, "folder")
     first = np.array([cluster.index(c) for c in cluster], dtype=np.intp)
     return Checked(collection, opened, first, ())
