@@ -88,8 +88,9 @@ def regressor(
 
 
 def _version(network: Network, fitted: str) -> str:
-    """Twelve digits of the sha256 over head and calibration; the trunk is fixed."""
+    """Twelve digits of the sha256 over head, kernel and calibration; the trunk is fixed."""
     digest = hashlib.sha256(fitted.encode())
-    for value in (network.head.weight, network.head.bias):
+    kernel = [] if network.kernel is None else [network.kernel.landmarks, network.kernel.weights]
+    for value in (network.head.weight, network.head.bias, *kernel):
         digest.update(value.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]

@@ -3,9 +3,10 @@
 With a few hundred pictures a test split is a handful: a metric of it says little, and what is held out is
 missed in training. So each picture is scored by a head that was fitted to the other folds, and all that has
 to be measured or calibrated on unseen pictures uses those scores. A head is a blend of one for each block of
-the features, which is again a linear layer (docs/decisions/0020).
+the features, which is again a linear layer, and for numbers a kernel (docs/decisions/0020).
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ import torch.nn.functional as F
 from rich.progress import track
 from torch import Tensor, nn
 
-from training.fitting.heads import fit_ridge, fit_softmax
+from training.fitting.heads import MIN_STD, fit_ridge, fit_softmax
+from training.networks.kernel_ridge import KernelRidge
 
 SOFTMAX_PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
 RIDGE_PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
@@ -24,6 +26,11 @@ RIDGE_PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the first block in a blend, that are tried."""
+
+KERNEL_SHARES = (0.0, 0.25, 0.5, 0.75)
+KERNEL_PENALTY = 0.1
+KERNEL_VIEWS = 2
+MAX_LANDMARKS = 1000
 
 FitHeads = Callable[[Tensor, Tensor, Sequence[float]], list[nn.Linear]]
 """(features (N, F), targets (N,), penalties) -> a head for each penalty."""
@@ -40,13 +47,15 @@ class CrossFitted:
         head: Fitted to all pictures that are trained on.
         scores: float32 (N, K): each picture's by a head that did not see it.
         loss: Mean loss of the scores of pictures that are trained on.
-        choices: For each block, its share in the blend and its penalty.
+        choices: For each member of the blend its share and its penalty: the two blocks, the kernel.
+        kernel: A second prediction, which a Network averages with the head's.
     """
 
     head: nn.Linear
     scores: Tensor
     loss: float
-    choices: tuple[tuple[float, float], ...] = ()
+    choices: tuple[tuple[float, float], ...]
+    kernel: KernelRidge | None = None
 
 
 def cross_fit(
@@ -116,6 +125,55 @@ def _cross_fit_block(
     for index, values in scores[best]:
         everything[index] = values
     return CrossFitted(head, everything, losses[best], ((1.0, best),))
+
+
+def cross_fit_kernel(
+    linear: CrossFitted,
+    features: npt.NDArray[np.float16],
+    targets: Tensor,
+    folds: npt.NDArray[np.intp],
+    widths: tuple[int, int],
+) -> CrossFitted:
+    """Blend a cross-fitted head of numbers with a kernel, as far as the pictures left out say that it helps.
+
+    Args:
+        linear: The head.
+        features: As of `cross_fit`.
+        targets: Standardised numbers, float32 (N,).
+        folds: As of `cross_fit`.
+        widths: Of the blocks of features, whose differences count the same.
+    """
+
+    def fit(index: npt.NDArray[np.intp]) -> KernelRidge:
+        x, y = _examples(features[:, :KERNEL_VIEWS], targets, index)
+        std = x.std(0)
+        each = torch.cat([torch.full((width,), width**-0.5) for width in widths])
+        kernel = KernelRidge(x.shape[1], MAX_LANDMARKS)
+        kernel.fit(x, y, torch.ones(len(y)), KERNEL_PENALTY, each / (std + MIN_STD * std.mean() + 1e-12))
+        return kernel
+
+    trained = np.flatnonzero(folds >= 0)
+    plain = torch.from_numpy(features[:, 0]).float()
+    kernel = fit(trained)
+    scores = kernel(plain)
+    for fold in track(sorted(set(folds[trained].tolist())), "fitting kernels"):
+        scores[folds == fold] = fit(trained[folds[trained] != fold])(plain[folds == fold])
+    known = torch.from_numpy(trained)
+
+    def blended(share: float) -> Tensor:
+        return share * scores + (1 - share) * linear.scores
+
+    losses = {share: float(absolute_error(blended(share)[known], targets[known])) for share in KERNEL_SHARES}
+    share = min(losses, key=lambda share: losses[share])
+    if not share:
+        return linear
+    # Doubled: a network takes the mean of both.
+    head = copy.deepcopy(linear.head)
+    head.weight.mul_(2 * (1 - share))
+    head.bias.mul_(2 * (1 - share))
+    kernel.weights.mul_(2 * share)
+    choices = (*((part * (1 - share), penalty) for part, penalty in linear.choices), (share, KERNEL_PENALTY))
+    return CrossFitted(head, blended(share), losses[share], choices, kernel)
 
 
 def classes_head(count: int) -> FitHeads:

@@ -21,6 +21,7 @@ from training.custom.crossfit import (
     absolute_error,
     classes_head,
     cross_fit,
+    cross_fit_kernel,
     numbers_head,
 )
 from training.custom.descriptions import describe_pictures
@@ -131,6 +132,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         fitted = cross_fit(
             features, standardised, folds, trunk.body.widths, numbers_head, absolute_error, RIDGE_PENALTIES
         )
+        fitted = cross_fit_kernel(fitted, features, standardised, folds, trunk.body.widths)
         network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
         module, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
@@ -152,7 +154,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
 
 
 def _network(trunk: Trunk, fitted: CrossFitted) -> Network:
-    return Network(trunk.body, fitted.head, trunk.mean, trunk.std).eval()
+    return Network(trunk.body, fitted.head, trunk.mean, trunk.std, fitted.kernel).eval()
 
 
 def _measured(

@@ -108,14 +108,20 @@ def fit_ridge(
     standardise = Standardise(features)
     x = standardise(features).double()
     weights = torch.ones(len(x)) if weights is None else weights
-    root = (weights / weights.sum()).double().sqrt()[:, None]
-    middle = (root.square() * targets.double()[:, None]).sum()
-    left, values, right = torch.linalg.svd(root * x, full_matrices=False)
-    projected = left.T @ (root * (targets.double()[:, None] - middle))
+    fraction = (weights / weights.sum()).double()
+    middle = (fraction * targets.double()).sum()
+    x_root = fraction.sqrt()[:, None] * x
+    wanted = fraction.sqrt() * (targets.double() - middle)
+    # The smaller of two equal problems: a weight for each feature, or one for each picture.
+    dual = len(x) < x.shape[1]
+    products = x_root @ x_root.T if dual else x_root.T @ x_root
+    right = wanted if dual else x_root.T @ wanted
     layers = []
     for penalty in penalties:
-        weight = (right.T @ (projected * (values / (values.square() + penalty))[:, None])).T
+        system = products + penalty * torch.eye(len(products), dtype=torch.double)
+        solved = torch.cholesky_solve(right[:, None], torch.linalg.cholesky(system))
+        weight = (x_root.T @ solved if dual else solved).T
         # Weighted means of x are not quite 0, so the constant is fitted to what is left.
-        bias = middle - (root.square() * (x @ weight.T)).sum()
+        bias = middle - (fraction[:, None] * (x @ weight.T)).sum()
         layers.append(standardise.folded(weight.float(), bias.float()[None]))
     return layers

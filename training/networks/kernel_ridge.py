@@ -17,7 +17,8 @@ class KernelRidge(nn.Module):
 
     Attributes:
         centre: float32 (F,), the mean of the training features.
-        scale: float32 (), brings the mean squared distance from the centre to 1.
+        scale: float32 (), or (F,) where features were given factors; brings the mean squared distance from
+            the centre to 1.
         landmarks: float32 (L, F), centred and scaled features of training pictures.
         weights: float32 (L, 1), the weight of each landmark's kernel.
     """
@@ -43,7 +44,14 @@ class KernelRidge(nn.Module):
         return torch.exp(-squared_distance) @ self.weights
 
     @torch.no_grad()
-    def fit(self, features: Tensor, targets: Tensor, sample_weight: Tensor, ridge: float = 1.0) -> None:
+    def fit(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        sample_weight: Tensor,
+        ridge: float = 1.0,
+        factors: Tensor | None = None,
+    ) -> None:
         """Weighted least squares plus `ridge` times the squared norm of the function.
 
         The features are scaled to a mean squared distance of 1 from their mean, which makes 1 the natural
@@ -54,13 +62,16 @@ class KernelRidge(nn.Module):
             targets: float32 (N,).
             sample_weight: float32 (N,), 0 for pictures that are not learned from.
             ridge: Greater than 0.
+            factors: float32 (F,), what differences of each feature count; all the same by default.
         """
         # Imported here: scikit-learn takes a second to load, and only cars-transfer needs it.
         from sklearn.linear_model import Ridge
         from sklearn.metrics.pairwise import rbf_kernel
 
         self.centre.copy_(features.mean(0))
-        self.scale.copy_((features - self.centre).square().sum(1).mean().clamp_min(1e-12).rsqrt())
+        factors = torch.ones(()) if factors is None else factors
+        spread = ((features - self.centre) * factors).square().sum(1).mean()
+        self.scale = factors * spread.clamp_min(1e-12).rsqrt()
         scaled = (features - self.centre) * self.scale
         shuffled = torch.randperm(len(scaled), generator=torch.Generator().manual_seed(0))
         chosen = shuffled[: len(self.landmarks)]
