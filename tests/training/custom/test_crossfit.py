@@ -177,6 +177,10 @@ def test_the_penalty_is_the_one_of_a_cross_validation_by_scikit_learn(rng):
     assert best not in (penalties[0], penalties[-1])
     assert [penalty for _, penalty in fitted.choices] == [best, best]
     assert fitted.loss == pytest.approx(losses[best], abs=2e-3)
+    x = StandardScaler().fit_transform(features[:, 0, :20].astype(float))
+    whole = LogisticRegression(C=1 / (best * N), max_iter=5000, tol=1e-8).fit(x, classes)
+    by_head = fitted.head(torch.from_numpy(features[:, 0]).float()).softmax(1)
+    np.testing.assert_allclose(by_head.numpy(), whole.predict_proba(x), atol=5e-3)
 
 
 def test_numbers_are_those_of_a_cross_validation_by_scikit_learn(rng):
