@@ -92,10 +92,10 @@ def test_views_of_a_picture_are_the_same_whatever_is_described_beside_it_and_ran
     torch.manual_seed(5)
 
     together, _ = described(range(6), tmp_path / "together")
+    assert torch.equal(torch.rand(3), expected)
     one, _ = described([4], tmp_path / "alone")
 
     np.testing.assert_array_equal(together[4], one[0])
-    assert torch.equal(torch.rand(3), expected)
 
 
 def test_another_trunk_or_view_describes_again(tmp_path):
@@ -117,18 +117,19 @@ def test_a_damaged_file_is_described_again_and_replaced(tmp_path, caplog, damage
     else:
         file.write_bytes({"cut": whole[:-400], "garbage": b"\x00" * 999, "empty": b""}[damage])
 
-    features, count = described(range(7), tmp_path)
+    # Not the same pictures as before, so the file that is written has another name.
+    features, count = described(range(1, 7), tmp_path)
     assert "damaged" in caplog.text
     caplog.clear()
-    _, again = described(range(7), tmp_path)
+    _, again = described(range(1, 7), tmp_path)
 
-    assert (count, again) == (5, 0)
-    np.testing.assert_array_equal(features[:5], expected)
+    assert (count, again) == (4, 0)
+    np.testing.assert_array_equal(features[:4], expected[1:])
     assert caplog.text == ""
     assert len(shards(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("count", (1, 3, 6))
+@pytest.mark.parametrize("count", [1, 3, 6])
 def test_fresh_ones_are_described_whatever_is_known_and_are_known_from_then_on(tmp_path, count):
     """With several counts: names of files follow from what is in them, so the fresh one is first or last."""
     described(range(8), tmp_path, Means(shift=100))
