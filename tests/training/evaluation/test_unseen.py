@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from models.card import Outputs
 from training.data.splits import Examples
 from training.evaluation import unseen
-from training.evaluation.unseen import FRACTIONS, baseline, measure, resamples
+from training.evaluation.unseen import baseline, measure, resamples
 
 CLASSES = 3
 
@@ -67,7 +67,7 @@ def test_fractions_have_the_interval_of_wilson(make):
     values, bounds = measure(outputs, examples(targets), 0.3, seed=0)
 
     assert values["familiar"] == (outputs["familiarity"] >= 0.3).mean()
-    for name in set(FRACTIONS) & set(values):
+    for name in {"accuracy", "coverage", "familiar"} & set(values):
         expected = binomtest(round(values[name] * 90), 90).proportion_ci(method="wilson")
         assert bounds[name] == pytest.approx((expected.low, expected.high), abs=1e-6)
 
@@ -86,6 +86,18 @@ def test_the_calibration_error_of_calibrated_answers_is_inside_its_interval():
     values, bounds = measure(outputs, examples(targets), 0.1, seed=0)
 
     assert 0 < bounds["ece"][0] < values["ece"] < bounds["ece"][1] < 0.06
+
+
+def test_the_interval_of_a_mean_is_two_standard_errors_on_either_side():
+    outputs, prices = priced(300)
+    error = 1.96 * np.abs(outputs["value"] - prices).std() / np.sqrt(300)
+
+    values, bounds = measure(outputs, examples(prices), 0.1, seed=0)
+
+    low, high = bounds["mae"]
+    # A hundred resamples give the ends of an interval to a fifth; one of 80 % would be a third shorter.
+    assert values["mae"] - low == pytest.approx(error, rel=0.25)
+    assert high - values["mae"] == pytest.approx(error, rel=0.25)
 
 
 def test_with_groups_of_copies_the_interval_is_that_of_so_many_pictures():
@@ -161,10 +173,10 @@ def test_the_baseline_is_the_most_frequent_class_of_training():
 
 
 def test_the_baseline_of_numbers_is_the_median_of_training():
-    train, test = np.array([1.0, 10.0, 1000.0]), np.array([5.0, 20.0, 10.0])
+    train, test = np.array([1.0, 10.0, 1000.0]), np.array([5.0, 20.0, 40.0])
 
     values = baseline(examples(train), examples(test), classes=False)
 
-    assert values["mae"] == pytest.approx(5)
-    assert values["median_ape"] == pytest.approx(0.5)
-    assert values["mape"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert values["mae"] == pytest.approx((5 + 10 + 30) / 3)
+    assert values["median_ape"] == pytest.approx(0.75)
+    assert values["mape"] == pytest.approx((1 + 0.5 + 0.75) / 3)
