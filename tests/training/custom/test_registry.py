@@ -77,7 +77,7 @@ def test_answers_to_unseen_pictures_are_read_as_they_were_written(tmp_path):
         (lambda path: path.write_bytes(path.read_bytes()[:-60]), "is damaged"),
         (lambda path: path.write_bytes(b""), "is damaged"),
         (lambda path: np.savez(path, version="0123456789ab"), "is damaged"),
-        (lambda path: np.savez(path, version="ba9876543210", digests=[]), "is of version ba9876543210"),
+        (lambda path: np.savez(path, version="9876543210", digests=[]), "is of version 9876543210"),
     ],
     ids=["missing", "cut", "empty", "lacking", "another"],
 )
