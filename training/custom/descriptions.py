@@ -81,9 +81,10 @@ def _views(pixels: npt.NDArray[np.uint8], digest: str, augment: Augment) -> npt.
 
 
 def _read(folder: Path, wanted: Set[str]) -> dict[str, Features]:
-    """The wanted ones of those that earlier runs wrote, by digest."""
+    """The wanted ones of those that earlier runs wrote, by digest; where there are several, the latest."""
     known: dict[str, Features] = {}
-    for path in sorted(folder.glob("*.npz")):
+    # A name with a dot is a file that another run is writing.
+    for path in sorted(folder.glob("[!.]*.npz"), key=lambda path: path.stat().st_mtime_ns):
         try:
             with path.open("rb") as file, np.load(file) as archive:
                 digests = archive["digests"].tolist()

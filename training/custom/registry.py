@@ -39,6 +39,11 @@ class Origin:
         write_atomically(_path(name, root), json.dumps(asdict(self), indent=1) + "\n")
 
     @staticmethod
+    def is_known(name: str, root: Path) -> bool:
+        """Whether a model of this name was made here, even if what is remembered of it is damaged."""
+        return _path(name, root).exists()
+
+    @staticmethod
     def load(name: str, root: Path) -> "Origin":
         """What a model was made of.
 

@@ -1,5 +1,6 @@
 """Metrics of an exported file, measured on the file itself through onnxruntime."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -104,7 +105,8 @@ def classification(outputs: Outputs, test: Examples) -> tuple[npt.NDArray[np.int
 
     Returns:
         Int64 (K, K), true class by predicted class; and by name: accuracy; precision, recall, specificity,
-        f1, f2 and roc_auc as means over the classes; ece, the expected calibration error over 15 bins.
+        f1, f2 and roc_auc as means over the classes, roc_auc over those that are there; ece, the expected
+        calibration error over 15 bins.
     """
     probabilities = torch.from_numpy(outputs["probabilities"])
     classes = torch.from_numpy(test.targets.astype(np.int64))
@@ -116,11 +118,21 @@ def classification(outputs: Outputs, test: Examples) -> tuple[npt.NDArray[np.int
         "specificity": multiclass_specificity(probabilities, classes, count),
         "f1": multiclass_f1_score(probabilities, classes, count),
         "f2": multiclass_fbeta_score(probabilities, classes, 2.0, count),
-        "roc_auc": multiclass_auroc(probabilities, classes, count),
+        "roc_auc": _roc_auc(probabilities, classes, count),
         "ece": multiclass_calibration_error(probabilities, classes, count, n_bins=15),
     }
     confusion = multiclass_confusion_matrix(probabilities, classes, count)
     return confusion.numpy().astype(np.int64), {name: float(value) for name, value in values.items()}
+
+
+def _roc_auc(probabilities: torch.Tensor, classes: torch.Tensor, count: int) -> float:
+    """The mean over the classes that some pictures, but not all, are of; 0 where there is none."""
+    pictures = classes.bincount(minlength=count)
+    defined = (pictures > 0) & (pictures < len(classes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchmetrics takes 0 for the other classes
+        each = multiclass_auroc(probabilities, classes, count, average="none")
+    return float(each[defined].mean()) if defined.any() else 0.0
 
 
 def regression(outputs: Outputs, test: Examples) -> dict[str, float]:

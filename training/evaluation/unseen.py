@@ -12,6 +12,9 @@ FRACTIONS = ("accuracy", "familiar", "coverage")
 
 RESAMPLES = 400
 
+BIASED = ("ece",)
+"""Metrics that are higher of any resample: pictures that are in it twice look like a wrong probability."""
+
 Bounds = dict[str, tuple[float, float]]
 
 
@@ -34,7 +37,9 @@ def measure(
         for index in resamples(examples, seed)
     ]
     for name in values.keys() - bounds.keys():
-        low, high = np.nanquantile([draw[name] for draw in draws], (0.025, 0.975))
+        low, middle, high = np.nanquantile([draw[name] for draw in draws], (0.025, 0.5, 0.975))
+        if name in BIASED:
+            low, high = (max(bound - middle + values[name], 0.0) for bound in (low, high))
         bounds[name] = (float(low), float(high))
     return values, {name: bounds[name] for name in values}
 

@@ -27,9 +27,9 @@ NEW_CLASS = "bars"
 class Place:
     """A model of one's own in a place of its own: pictures, zoo, data."""
 
-    def __init__(self, root: Path) -> None:
-        self.pictures, self.zoo, self.data = root / "things", root / "zoo", root / "data"
-        self.runs = root / "runs"
+    def __init__(self, root: Path, data: Path) -> None:
+        self.pictures, self.zoo, self.runs = root / "things", root / "zoo", root / "runs"
+        self.data = data
 
     @property
     def file(self) -> Path:
@@ -45,15 +45,10 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(three_classes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Where `new` has made a model; what it downloads and draws is shared, what it remembers is not."""
-    root = tmp_path_factory.mktemp("grow")
-    place = Place(root)
+def place(three_classes: Path, own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where `new` has made a model."""
+    place = Place(tmp_path_factory.mktemp("grow"), own_data)
     shutil.copytree(three_classes, place.pictures)
-    place.data.mkdir()
-    for child in data.iterdir():
-        if child.name != "custom":
-            (place.data / child.name).symlink_to(child)
     made = place.run("new", place.pictures)
     assert made.exit_code == 0, made.output
     return place
@@ -150,9 +145,8 @@ def test_a_model_without_its_memory_is_made_again_first(place: Place, tmp_path: 
     log = WrittenLog(tmp_path / "log")
     log.answered("a", drawn("car", 500))
     log.told("a", "car")
-    other = Place(tmp_path)
+    other = Place(tmp_path, shutil.copytree(place.data, tmp_path / "data", symlinks=True))
     other.zoo, other.pictures = place.zoo, place.pictures
-    shutil.copytree(place.data, other.data, symlinks=True)
     before = place.added()
 
     (other.data / "custom" / "things.npz").write_bytes(b"damaged")

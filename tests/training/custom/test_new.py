@@ -27,9 +27,11 @@ def new(name: str, folder: Path, out: Path, data: Path, *options: object) -> Res
 
 
 @pytest.fixture(scope="module")
-def things(three_classes: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def things(
+    three_classes: Path, own_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("new")
-    return out, new("things", three_classes, out, data)
+    return out, new("things", three_classes, out, own_data)
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +74,16 @@ def test_no_picture_of_the_owner_is_in_the_file(model: Model, three_classes: Pat
 
 
 def test_the_same_command_twice_gives_the_same_file(
-    things: tuple[Path, Result], three_classes: Path, data: Path, tmp_path: Path
+    things: tuple[Path, Result], three_classes: Path, own_data: Path, tmp_path: Path
 ):
-    assert new("things", three_classes, tmp_path, data).exit_code == 0
+    assert new("things", three_classes, tmp_path, own_data).exit_code == 0
 
     first, second = (out / "zoo" / "things.onnx" for out in (things[0], tmp_path))
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_running_service_takes_it_up_and_lets_go_of_it(
-    things: tuple[Path, Result], model: Model, three_classes: Path, data: Path, tmp_path: Path
+    things: tuple[Path, Result], model: Model, three_classes: Path, own_data: Path, tmp_path: Path
 ):
     picture = (three_classes / "hills" / "5.png").read_bytes()
     zoo = things[0] / "zoo"
@@ -95,8 +97,8 @@ def test_a_running_service_takes_it_up_and_lets_go_of_it(
     assert np.allclose(list(answer["probabilities"].values()), expected, atol=1e-4)
 
 
-def test_prices(priced_cars: Path, data: Path, tmp_path: Path):
-    done = new("drawn", priced_cars, tmp_path, data, "--unit", "EUR", "--basis", "as drawn")
+def test_prices(priced_cars: Path, own_data: Path, tmp_path: Path):
+    done = new("drawn", priced_cars, tmp_path, own_data, "--unit", "EUR", "--basis", "as drawn")
 
     assert done.exit_code == 0, done.output
     card = open_model(tmp_path / "zoo" / "drawn.onnx").card
@@ -105,11 +107,11 @@ def test_prices(priced_cars: Path, data: Path, tmp_path: Path):
     assert 0.7 <= card.measured.values["coverage"] <= 1
 
 
-def test_strict_refuses_what_is_left_out_otherwise(three_classes: Path, data: Path, tmp_path: Path):
+def test_strict_refuses_what_is_left_out_otherwise(three_classes: Path, own_data: Path, tmp_path: Path):
     (three_classes / "car" / "broken.png").write_bytes(b"no picture")
     try:
-        refused = new("strict", three_classes, tmp_path, data, "--strict")
-        checked = training("check", three_classes, "--data", data)
+        refused = new("strict", three_classes, tmp_path, own_data, "--strict")
+        checked = training("check", three_classes, "--data", own_data)
     finally:
         (three_classes / "car" / "broken.png").unlink()
 
@@ -119,8 +121,8 @@ def test_strict_refuses_what_is_left_out_otherwise(three_classes: Path, data: Pa
 
 
 @pytest.mark.parametrize("name", ["Mushrooms", "my model", "-x", "a" * 65, "../x"])
-def test_a_name_that_no_model_may_have(three_classes: Path, data: Path, tmp_path: Path, name: str):
-    refused = training("new", "--data", data, "--zoo", tmp_path, "--", name, three_classes)
+def test_a_name_that_no_model_may_have(three_classes: Path, own_data: Path, tmp_path: Path, name: str):
+    refused = training("new", "--data", own_data, "--zoo", tmp_path, "--", name, three_classes)
 
     assert refused.exit_code == 1
     assert "is no name of a model" in refused.output
@@ -128,13 +130,13 @@ def test_a_name_that_no_model_may_have(three_classes: Path, data: Path, tmp_path
 
 
 def test_a_removed_model_is_gone_and_its_pictures_stay(
-    things: tuple[Path, Result], three_classes: Path, data: Path, tmp_path: Path
+    things: tuple[Path, Result], three_classes: Path, own_data: Path, tmp_path: Path
 ):
     zoo = shutil.copytree(things[0] / "zoo", tmp_path / "zoo")
 
-    done = training("rm", "things", "--data", data, "--zoo", zoo)
+    done = training("rm", "things", "--data", own_data, "--zoo", zoo)
 
     assert done.exit_code == 0
     assert list(zoo.iterdir()) == []
     assert len(list(three_classes.rglob("*.png"))) == 36
-    assert training("rm", "things", "--data", data, "--zoo", zoo).exit_code == 1
+    assert training("rm", "things", "--data", own_data, "--zoo", zoo).exit_code == 1

@@ -95,8 +95,5 @@ def _check_free(name: str, zoo: Path, data: Path) -> None:
     """Raise where a model of this name is there that `new` has not made: it would be overwritten."""
     from training.custom.registry import Origin
 
-    if (zoo / f"{name}.onnx").exists():
-        try:
-            Origin.load(name, data)
-        except DataError:
-            raise DataError(f"{zoo} has a model {name} already; choose another name.") from None
+    if (zoo / f"{name}.onnx").exists() and not Origin.is_known(name, data):
+        raise DataError(f"{zoo} has a model {name} already; choose another name.")
