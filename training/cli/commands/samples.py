@@ -16,7 +16,7 @@ def draw_samples(
 
     Two of the mushrooms are wrong on purpose, for `check` to find.
     """
-    from training.data.synthetic.samples import write_samples
+    from training.data.samples.folders import write_samples
 
     for name, count in write_samples(folder, each).items():
         console.print(f"{folder / name}: {count} pictures", soft_wrap=True)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from training.data.splits import DataError
 from training.data.synthetic.cars import draw, draw_model
-from training.data.synthetic.mushrooms import KINDS, LATER, draw_mushroom
+from training.data.samples.mushrooms import KINDS, LATER, draw_mushroom
 
 METRES = 6.0
 """As long as the picture of a car is wide."""
