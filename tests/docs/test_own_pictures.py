@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from loadtests.server import REPO, serving
@@ -19,10 +20,8 @@ from tests.support.log_folder import lines_of
 from tests.support.waiting import wait_for
 from training.__main__ import app
 
-pytestmark = pytest.mark.slow
-
 PAGE = (REPO / "docs" / "your-own-pictures.md").read_text()
-WALK, NUMBERS = (part for part in re.split(r"(?=^## Numbers$)", PAGE, flags=re.MULTILINE))
+WALK, NUMBERS, OPTIONS = re.split(r"^## (?:Numbers|Options of `new`)$", PAGE, flags=re.MULTILINE)
 TRAINING = ".venv-dev/bin/python -m training "
 EACH = 10
 """Pictures of a class instead of the page's: seconds instead of a minute."""
@@ -109,7 +108,9 @@ class Reader:
 
     def _ask(self, step: Step) -> None:
         command = step.command.replace("localhost:3000", self.url).replace("curl ", "curl -sS --fail ")
-        done = subprocess.run(["bash", "-c", command], cwd=self.place, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.place, capture_output=True, text=True, check=True
+        )
         answers = [json.loads(answer) for answer in re.findall(r"\{(?:[^{}]|\{[^{}]*\})*\}", done.stdout)]
         shown = [line for line in step.shown.splitlines() if line != "..."]
 
@@ -118,7 +119,7 @@ class Reader:
             facts = {name: json.loads(value) for name, value in SHOWN.findall(line)}
             assert facts
             assert {name: answer[name] for name in facts} == facts
-        if "familiar" in answers[0]:
+        if '"familiar"' in step.shown:
             assert {answer["familiar"] for answer in answers} == {'"familiar": true' in step.shown}
 
 
@@ -130,6 +131,7 @@ def reader(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield reader
 
 
+@pytest.mark.slow
 def test_the_walk_leads_from_a_folder_to_a_model_that_has_grown(reader: Reader):
     commands = []
     for step in steps(WALK):
@@ -139,3 +141,24 @@ def test_the_walk_leads_from_a_folder_to_a_model_that_has_grown(reader: Reader):
     assert commands == ["samples", "check", "new", "GLIMPSE_PREDICTION_LOG=data/log", "new", *2 * ["curl"],
                         *2 * ["for"], "grow", "curl", "rm"]  # fmt: skip
     assert len(lines_of(reader.place / "data" / "log")) == 17
+
+
+@pytest.mark.slow
+def test_the_walk_leads_from_a_table_to_prices(reader: Reader):
+    first, *numbers = steps(WALK.partition("## Check")[0] + NUMBERS)
+    reader.follow(first)
+    reader.serve()
+    for step in numbers:
+        reader.follow(step)
+
+    card = open_model(reader.zoo / "cars.onnx").card
+    assert (card.unit, card.basis) == ("EUR", "as drawn")
+    assert card.measured.values["median_ape"] < 0.9 * card.measured.baseline["median_ape"]
+
+
+def test_every_option_of_new_is_on_the_page():
+    parameters = typer.main.get_command(app).commands["new"].params
+    names = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
+    options = {name for name in names if name.startswith("--")} - {"--data", "--runs"}
+
+    assert options == set(re.findall(r"--[a-z][a-z-]+", OPTIONS))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from training.data.samples.mushrooms import KINDS, LATER, draw_mushroom
 from training.data.splits import DataError
 from training.data.synthetic.cars import draw, draw_model
-from training.data.samples.mushrooms import KINDS, LATER, draw_mushroom
 
 METRES = 6.0
 """As long as the picture of a car is wide."""
