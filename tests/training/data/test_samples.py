@@ -35,10 +35,11 @@ def test_there_is_a_folder_for_each_class_and_another_kind_for_later(samples: Pa
 def test_one_file_is_cut_off_and_one_picture_is_in_two_classes(samples: Path):
     broken = []
     for file in (samples / "mushrooms").rglob("*.jpg"):
-        try:
-            Image.open(file).load()
-        except OSError:
-            broken.append(file.relative_to(samples / "mushrooms").as_posix())
+        with Image.open(file) as picture:
+            try:
+                picture.load()
+            except OSError:
+                broken.append(file.relative_to(samples / "mushrooms").as_posix())
     found = digests(samples / "mushrooms")
 
     assert broken == ["fly-agaric/1.jpg"]
@@ -47,7 +48,7 @@ def test_one_file_is_cut_off_and_one_picture_is_in_two_classes(samples: Path):
 
 
 def test_each_car_is_drawn_twice_with_its_price_and_length(samples: Path):
-    rows = list(csv.DictReader((samples / "cars" / "prices.csv").open()))
+    rows = list(csv.DictReader((samples / "cars" / "prices.csv").read_text().splitlines()))
 
     assert {row["file"] for row in rows} == {file.name for file in (samples / "cars").glob("*.jpg")}
     assert len({row["group"] for row in rows}) == len(rows) / 2 == 10

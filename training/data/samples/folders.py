@@ -27,7 +27,7 @@ def write_samples(folder: Path, each: int, seed: int = 0) -> dict[str, int]:
 
     Args:
         folder: Must be new or empty.
-        each: Pictures of each class, and half of the cars, each of which is drawn twice.
+        each: Pictures of each class; twice as many cars, each of them drawn twice.
         seed: The same seed gives the same pictures.
 
     Returns:
