@@ -11,6 +11,7 @@ from training.cli.commands.evaluate import (
 )
 from training.cli.commands.fiftyone import write_fiftyone
 from training.cli.commands.grow import grow_model
+from training.cli.commands.samples import draw_samples
 from training.cli.commands.train import export_models, fetch_data, train_models
 from training.cli.console import ErrorsInOneLine, configure_logging
 from training.course.commands import run_course, run_lab
@@ -26,6 +27,7 @@ app.command(name="report")(report_models)
 app.command(name="reference")(write_references)
 app.command(name="crossvalidate")(crossvalidate_model)
 app.command(name="fiftyone")(write_fiftyone)
+app.command(name="samples")(draw_samples)
 app.command(name="new")(new_model)
 app.command(name="grow")(grow_model)
 app.command(name="check")(check_pictures)

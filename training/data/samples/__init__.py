@@ -1,0 +1,1 @@
+"""Folders of drawn pictures, to try the commands for one's own with."""
