@@ -26,9 +26,10 @@ def write_report(model: Model, learned: Learned, folder: Path) -> None:
         confusion, _ = classification(outputs, test)
     evaluation = Evaluation(card.measured, test, outputs, learned.refused, confusion)
     for path in report(card, evaluation, folder / "report", folder / "report"):
-        console.print(f"wrote {path}")
+        console.print(f"wrote {path}", soft_wrap=True)
     page = write_model_card(model, folder / "report")
-    console.print(f"wrote {model.path} ({model.path.stat().st_size / 1e6:.1f} MB) and {page.name}")
+    size = f"{model.path.stat().st_size / 1e6:.1f} MB"
+    console.print(f"wrote {model.path} ({size}) and {page.name}", soft_wrap=True)
 
 
 def metrics_table(model: Model) -> Table:

@@ -27,6 +27,7 @@ from training.custom.crossfit import (
 from training.custom.descriptions import describe_pictures
 from training.custom.familiar import THRESHOLD, fit_likeness
 from training.custom.outliers import describe_strangers, strangers
+from training.custom.registry import OWN
 from training.custom.trunk import Trunk
 from training.data import augment
 from training.data.collection.checks import Checked
@@ -201,7 +202,7 @@ def _facts(
         "summary": f"A picture of one's own: {kinds}, by a head on the features of {trunk.name}.",
         "view": options.view,
         "training": Data(
-            name=options.name,
+            name=f"{OWN}{options.name}",
             count=trained,
             fingerprint=replace(examples, pixels=checked.opened.pixels[:]).fingerprint,
             licence="the owner's",

@@ -9,7 +9,20 @@ import numpy as np
 
 from models.atomic import replacing, write_atomically
 from models.card import Outputs
+from models.model import open_model
 from training.data.splits import DataError
+
+OWN = "own pictures: "
+"""Start of the name that a card gives to the data of a model that `new` made."""
+
+
+def is_own(path: Path) -> bool:
+    """Whether `new` made this model file, whatever is remembered of it.
+
+    Raises:
+        ZooError: It does not open.
+    """
+    return open_model(path).card.training.name.startswith(OWN)
 
 
 @dataclass(frozen=True)
@@ -37,11 +50,6 @@ class Origin:
     def save(self, name: str, root: Path) -> None:
         """Remember it under the name of a model."""
         write_atomically(_path(name, root), json.dumps(asdict(self), indent=1) + "\n")
-
-    @staticmethod
-    def is_known(name: str, root: Path) -> bool:
-        """Whether a model of this name was made here, even if what is remembered of it is damaged."""
-        return _path(name, root).exists()
 
     @staticmethod
     def load(name: str, root: Path) -> "Origin":

@@ -17,9 +17,20 @@ TREND_QUANTILES = (0.1, 0.9)
 the trend would give bounds a hundred times the highest price."""
 
 
-def fit_temperature(logits: Tensor, classes: Tensor) -> float:
-    """The T for which softmax(logits / T) has the lowest cross entropy (Guo et al., ICML 2017)."""
-    return float(_minimise(lambda log_t: F.cross_entropy(logits / log_t.exp(), classes)).exp())
+def fit_temperature(logits: Tensor, classes: Tensor, smoothing: float = 0.0) -> float:
+    """The T for which softmax(logits / T) has the lowest cross entropy (Guo et al., ICML 2017).
+
+    Args:
+        logits: (N, K).
+        classes: (N,).
+        smoothing: Fraction of the pictures that may be of any class: without a single mistake to learn from,
+            T would be 0 and every answer sure.
+    """
+
+    def loss(log_t: Tensor) -> Tensor:
+        return F.cross_entropy(logits / log_t.exp(), classes, label_smoothing=smoothing)
+
+    return float(_minimise(loss).exp())
 
 
 def _minimise(loss: Callable[[Tensor], Tensor]) -> Tensor:

@@ -24,7 +24,7 @@ MEANING = {
     "roc_auc": "area under the ROC curve, one class against the rest, mean over the classes",
     "ece": "expected calibration error, 15 bins",
     "familiar": "share of test pictures that count as familiar",
-    "strangers_refused": "share of drawn pictures of anything else that do not",
+    "strangers_refused": "share of pictures of anything else that do not count as familiar",
     "median_ape": "median absolute percentage error",
     "mape": "mean absolute percentage error",
     "mae": "mean absolute error, in the card's unit",

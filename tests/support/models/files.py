@@ -13,14 +13,15 @@ from tests.support.http_calls import CLIENT, post
 from tests.support.waiting import wait_until
 
 
-def model_file(name="digits-linear", version="", spoil=None, of="digits-linear") -> bytes:
-    """A model of the repository under another name, in another version."""
+def model_file(name="digits-linear", version="", spoil=None, of="digits-linear", training=None) -> bytes:
+    """A model of the repository under another name, in another version, with other facts of its training."""
     proto = onnx.load(ZOO / f"{of}.onnx")
     if spoil:
         spoil(proto)
     prop = next(prop for prop in proto.metadata_props if prop.key == METADATA_KEY)
     card = json.loads(prop.value)
-    prop.value = json.dumps(card | {"name": name, "version": version or card["version"]})
+    changed = {"name": name, "version": version or card["version"]}
+    prop.value = json.dumps(card | changed | {"training": card["training"] | (training or {})})
     return proto.SerializeToString()
 
 

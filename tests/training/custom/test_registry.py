@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.atomic import write_atomically
 from models.model import ZOO
+from tests.support.models.files import model_file, put
 from training.__main__ import app
-from training.custom.registry import Origin, Unseen, forget
+from training.custom.registry import OWN, Origin, Unseen, forget
 from training.data.splits import DataError
 
 ORIGIN = Origin(
@@ -30,11 +32,9 @@ def test_what_new_was_told_is_read_as_it_was_written(tmp_path, origin):
     dataclasses.replace(origin, folder="/elsewhere").save("others", tmp_path)
 
     assert Origin.load("things", tmp_path) == origin
-    assert Origin.is_known("things", tmp_path)
 
 
 def test_a_model_that_was_not_made_here(tmp_path):
-    assert not Origin.is_known("things", tmp_path)
     with pytest.raises(DataError, match=r"No model 'things' was made here: run `python -m training new`"):
         Origin.load("things", tmp_path)
 
@@ -120,23 +120,33 @@ def test_new_leaves_a_model_that_it_did_not_make(zoo, tmp_path):
     refused = run("new", "digits-linear", tmp_path / "absent", "--data", tmp_path / "data", "--zoo", zoo)
 
     assert refused.exit_code == 1
-    assert "has a model digits-linear already; choose another name" in " ".join(refused.output.split())
+    assert "was not made of own pictures, and is left alone" in " ".join(refused.output.split())
     assert (zoo / "digits-linear.onnx").read_bytes() == before
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_new_makes_its_own_model_again_even_where_its_memory_is_damaged(zoo, tmp_path, damaged):
+def test_new_makes_its_own_model_again_whatever_is_remembered_of_it(zoo, tmp_path, damaged):
     """`Origin.load` says "run `new` again" then. What stops it here is the folder, after the name."""
-    ORIGIN.save("digits-linear", tmp_path / "data")
+    put(zoo, "mine", model_file("mine", training={"name": f"{OWN}mine"}))
     if damaged:
-        (tmp_path / "data" / "custom" / "digits-linear.json").write_text("{")
+        write_atomically(tmp_path / "data" / "custom" / "mine.json", "{")
 
-    refused = run("new", "digits-linear", tmp_path / "absent", "--data", tmp_path / "data", "--zoo", zoo)
+    refused = run("new", "mine", tmp_path / "absent", "--data", tmp_path / "data", "--zoo", zoo)
 
     assert refused.exit_code == 1
-    assert "choose another name" not in refused.output
+    assert "left alone" not in refused.output
     assert "absent" in refused.output
+
+
+def test_rm_leaves_a_published_model_whose_name_was_used_elsewhere(zoo, tmp_path):
+    ORIGIN.save("digits-linear", tmp_path / "data")
+
+    refused = run("rm", "digits-linear", "--data", tmp_path / "data", "--zoo", zoo)
+
+    assert refused.exit_code == 1
+    assert "left alone" in refused.output
+    assert (zoo / "digits-linear.onnx").exists()
 
 
 def test_rm_leaves_a_model_that_new_did_not_make(zoo, tmp_path):

@@ -54,7 +54,7 @@ def new_model(
     """
     if not NAME.fullmatch(name):
         raise DataError(f"{name!r} is no name of a model: small letters, digits and hyphens, at most 64.")
-    _check_free(name, zoo, data)
+    _check_own(name, zoo)
     checked = check_folder(folder, target, view_of(view), data, not resume)
     if not checked.is_trainable or (strict and checked.findings):
         raise DataError(f"{folder} is refused for what is listed above; nothing was learned.")
@@ -85,15 +85,17 @@ def remove_model(
     from training.custom.registry import Origin, forget
 
     Origin.load(name, data)
+    _check_own(name, zoo)
     for path in (zoo / f"{name}.onnx", zoo / f"{name}.md"):
         path.unlink(missing_ok=True)
     forget(name, data)
     console.print(f"removed {name}")
 
 
-def _check_free(name: str, zoo: Path, data: Path) -> None:
-    """Raise where a model of this name is there that `new` has not made: it would be overwritten."""
-    from training.custom.registry import Origin
+def _check_own(name: str, zoo: Path) -> None:
+    """Raise where the zoo has a model of this name that `new` has not made: it would be lost."""
+    from training.custom.registry import is_own
 
-    if (zoo / f"{name}.onnx").exists() and not Origin.is_known(name, data):
-        raise DataError(f"{zoo} has a model {name} already; choose another name.")
+    path = zoo / f"{name}.onnx"
+    if path.exists() and not is_own(path):
+        raise DataError(f"{path} was not made of own pictures, and is left alone: choose another name.")

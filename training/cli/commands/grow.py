@@ -86,7 +86,8 @@ def _add(name: str, origin: "Origin", from_log: Path) -> "Added":
     added = add(collection, folder, harvested.told)
     news = ", ".join(f"{label} ({count})" for label, count in sorted(added.new_classes.items()))
     console.print(
-        f"{len(added.files):,} pictures added to {folder}" + (f"; new classes: {news}" if news else "")
+        f"{len(added.files):,} pictures added to {folder}" + (f"; new classes: {news}" if news else ""),
+        soft_wrap=True,
     )
     unused = Counter(harvested.unused) + Counter(added.unused)
     if unused:
