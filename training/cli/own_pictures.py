@@ -90,7 +90,7 @@ def learn_from(
     from training.custom.trunk import Trunk
 
     view = view_of(ViewKind(origin.view))
-    options = Options(name, view, origin.unit, origin.basis, origin.scale, fresh)
+    options = Options(name, view, origin.unit, origin.basis, origin.scale, origin.balanced, fresh)
     return learn(checked, Trunk.load(origin.trunk, data), options, zoo, data, cores())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.card import Card, ClassifierCard, Outputs, RegressorCard
 from training.custom.crossfit import CrossFitted
@@ -27,6 +27,7 @@ def classifier(
     familiarity: nn.Module,
     examples: Examples,
     unseen: npt.NDArray[np.intp],
+    class_weights: Tensor,
     facts: Mapping[str, Any],
 ) -> tuple[nn.Module, Card, Outputs]:
     """A classifier with its temperature.
@@ -37,6 +38,7 @@ def classifier(
         familiarity: Of the features.
         examples: All pictures.
         unseen: Those that calibration may use.
+        class_weights: What a picture of each class counts, (K,).
         facts: Fields of the card, `labels` among them.
 
     Returns:
@@ -45,7 +47,7 @@ def classifier(
     classes = torch.from_numpy(examples.targets.astype(np.int64))
     # As if the next picture might be the first mistake.
     smoothing = 1 / (len(unseen) + 1)
-    temperature = fit_temperature(fitted.scores[unseen], classes[unseen], smoothing)
+    temperature = fit_temperature(fitted.scores[unseen], classes[unseen], smoothing, class_weights)
     outputs = {"probabilities": (fitted.scores / temperature).softmax(1).numpy()}
     module = Classifier(network, temperature, familiarity).eval()
     return module, ClassifierCard(version=_version(network, str(temperature)), **facts), outputs

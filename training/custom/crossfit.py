@@ -176,9 +176,22 @@ def cross_fit_kernel(
     return CrossFitted(head, blended(share), losses[share], choices, kernel)
 
 
-def classes_head(count: int) -> FitHeads:
-    """Makes softmax regressions of `count` classes."""
-    return lambda features, targets, penalties: fit_softmax(features, targets, count, penalties)
+def classes_head(class_weights: Tensor) -> FitHeads:
+    """Makes softmax regressions; class_weights: float32 (K,), what a picture of each class counts."""
+    return lambda features, targets, penalties: fit_softmax(
+        features, targets, len(class_weights), penalties, class_weights[targets]
+    )
+
+
+def cross_entropy(class_weights: Tensor) -> Loss:
+    """The mean cross entropy; class_weights: as of `classes_head`."""
+    return lambda scores, targets: F.cross_entropy(scores, targets, class_weights)
+
+
+def equal_classes(classes: Tensor, count: int) -> Tensor:
+    """Weights under which all classes count the same: int64 (N,) -> float32 (count,), mean 1."""
+    counts = torch.bincount(classes, minlength=count)
+    return len(classes) / (count * counts.clamp_min(1))
 
 
 def numbers_head(features: Tensor, targets: Tensor, penalties: Sequence[float]) -> list[nn.Linear]:
@@ -189,9 +202,6 @@ def numbers_head(features: Tensor, targets: Tensor, penalties: Sequence[float]) 
 def absolute_error(scores: Tensor, targets: Tensor) -> Tensor:
     """The mean absolute error of standardised numbers."""
     return (scores[:, 0] - targets).abs().mean()
-
-
-cross_entropy: Loss = F.cross_entropy
 
 
 def _examples(

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from models.card import Card, Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
@@ -20,8 +19,10 @@ from training.custom.crossfit import (
     CrossFitted,
     absolute_error,
     classes_head,
+    cross_entropy,
     cross_fit,
     cross_fit_kernel,
+    equal_classes,
     numbers_head,
 )
 from training.custom.descriptions import describe_pictures
@@ -56,6 +57,7 @@ class Options:
         unit: Of numbers.
         basis: What a number means, such as "list price when new".
         scale: "log": the logarithms of numbers are learned, so that relative errors weigh the same.
+        balanced: Each class counts the same, however many pictures it has.
         fresh: Describe pictures again that an earlier run has described.
         seed: Of the bootstrap.
         strangers: Pictures of other things that familiarity is measured on.
@@ -66,6 +68,7 @@ class Options:
     unit: str = "USD"
     basis: str = "as given"
     scale: Literal["log", "linear"] = "log"
+    balanced: bool = False
     fresh: bool = False
     seed: int = 0
     strangers: int = 300
@@ -120,13 +123,15 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     facts["familiarity_threshold"] = THRESHOLD
     if collection.task == "classification":
         classes = torch.from_numpy(examples.targets.astype(np.int64))
+        count = len(collection.labels)
+        weights = equal_classes(classes[trained], count) if options.balanced else torch.ones(count)
         fitted = cross_fit(
-            features, classes, folds, trunk.body.widths, classes_head(len(collection.labels)),
-            F.cross_entropy, SOFTMAX_PENALTIES,
+            features, classes, folds, trunk.body.widths, classes_head(weights), cross_entropy(weights),
+            SOFTMAX_PENALTIES,
         )  # fmt: skip
         network = _network(trunk, fitted)
         facts["labels"] = collection.labels
-        module, card, outputs = classifier(network, fitted, likeness, examples, unseen, facts)
+        module, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
     else:
         scaler = (LogPriceScaler if options.scale == "log" else LinearScaler).of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)

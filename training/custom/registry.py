@@ -37,6 +37,7 @@ class Origin:
         unit: Of numbers.
         basis: What a number means.
         scale: On which numbers are learned.
+        balanced: Each class counts the same, however many pictures it has.
     """
 
     folder: str
@@ -46,6 +47,7 @@ class Origin:
     unit: str
     basis: str
     scale: Literal["log", "linear"] = "log"
+    balanced: bool = False
 
     def save(self, name: str, root: Path) -> None:
         """Remember it under the name of a model."""

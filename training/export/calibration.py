@@ -17,7 +17,9 @@ TREND_QUANTILES = (0.1, 0.9)
 the trend would give bounds a hundred times the highest price."""
 
 
-def fit_temperature(logits: Tensor, classes: Tensor, smoothing: float = 0.0) -> float:
+def fit_temperature(
+    logits: Tensor, classes: Tensor, smoothing: float = 0.0, class_weights: Tensor | None = None
+) -> float:
     """The T for which softmax(logits / T) has the lowest cross entropy (Guo et al., ICML 2017).
 
     Args:
@@ -25,10 +27,11 @@ def fit_temperature(logits: Tensor, classes: Tensor, smoothing: float = 0.0) -> 
         classes: (N,).
         smoothing: Fraction of the pictures that may be of any class: without a single mistake to learn from,
             T would be 0 and every answer sure.
+        class_weights: What a picture of each class counts, (K,); all the same by default.
     """
 
     def loss(log_t: Tensor) -> Tensor:
-        return F.cross_entropy(logits / log_t.exp(), classes, label_smoothing=smoothing)
+        return F.cross_entropy(logits / log_t.exp(), classes, class_weights, label_smoothing=smoothing)
 
     return float(_minimise(loss).exp())
 

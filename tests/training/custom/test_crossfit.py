@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
@@ -17,6 +18,7 @@ from training.custom.crossfit import (
     classes_head,
     cross_entropy,
     cross_fit,
+    equal_classes,
     numbers_head,
 )
 
@@ -48,7 +50,7 @@ def telling(classes: np.ndarray, rng: np.random.Generator, noise: float, count: 
 def cross_fit_classes(features, classes, widths, penalties=WEAK, into=None) -> CrossFitted:
     return cross_fit(
         features, torch.from_numpy(classes), folds(len(classes)) if into is None else into, widths,
-        classes_head(CLASSES), cross_entropy, penalties,
+        classes_head(torch.ones(CLASSES)), F.cross_entropy, penalties,
     )  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def test_scores_of_random_classes_are_no_better_than_chance_though_the_head_know
     assert accuracy(own, classes) > 0.98
     # Three standard deviations of a guess are 0.1.
     assert accuracy(fitted.scores, classes) < 1 / CLASSES + 0.1
-    assert fitted.loss > float(cross_entropy(own, torch.from_numpy(classes))) + 0.5
+    assert fitted.loss > float(F.cross_entropy(own, torch.from_numpy(classes))) + 0.5
 
 
 def test_a_view_of_a_held_out_picture_is_held_out_with_it(rng):
@@ -108,7 +110,7 @@ def test_a_blend_is_the_shares_of_the_scores_of_its_blocks(rng, noise):
     assert (first, second) == (alone[0].choices[0][1], alone[1].choices[0][1])
     torch.testing.assert_close(fitted.scores, share * alone[0].scores + rest * alone[1].scores)
     losses = [
-        float(cross_entropy(s * alone[0].scores + (1 - s) * alone[1].scores, torch.from_numpy(classes)))
+        float(F.cross_entropy(s * alone[0].scores + (1 - s) * alone[1].scores, torch.from_numpy(classes)))
         for s in SHARES
     ]
     assert fitted.loss == pytest.approx(min(losses))
@@ -204,3 +206,23 @@ def test_numbers_are_those_of_a_cross_validation_by_scikit_learn(rng):
     assert [penalty for _, penalty in fitted.choices] == [best, best]
     assert fitted.loss == pytest.approx(losses[best], rel=5e-3)
     np.testing.assert_allclose(fitted.scores[:, 0].numpy(), predicted[best], atol=0.02)
+
+
+def test_balanced_heads_find_the_rare_class():
+    """Two overlapping classes, one of them a tenth of all."""
+    rng = np.random.default_rng(0)
+    classes = torch.from_numpy((rng.random(600) < 0.1).astype(np.int64))
+    features = (rng.normal(size=(600, 1, 8)) + 0.5 * classes.numpy()[:, None, None]).astype(np.float16)
+    folds = np.arange(600) % 5
+    recall = {}
+    for name, weights in (("plain", torch.ones(2)), ("balanced", equal_classes(classes, 2))):
+        fitted = cross_fit(
+            features, classes, folds, (4, 4), classes_head(weights), cross_entropy(weights), (0.1, 0.01)
+        )
+        answers = fitted.scores.argmax(1)
+        recall[name] = [float((answers[classes == c] == c).float().mean()) for c in (0, 1)]
+
+    assert equal_classes(classes, 2)[classes].sum() == pytest.approx(600)
+    assert recall["plain"][0] > 0.95
+    assert recall["plain"][1] < 0.5
+    assert min(recall["balanced"]) > 0.65

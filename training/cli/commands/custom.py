@@ -39,6 +39,9 @@ def new_model(
     unit: Annotated[str, typer.Option(help="Of numbers.")] = "USD",
     basis: Annotated[str, typer.Option(help="What a number means.")] = "as given",
     scale: Annotated[Scale, typer.Option(help="Of numbers: relative errors count, or absolute.")] = Scale.LOG,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Each class counts the same, however many pictures it has.")
+    ] = False,
     view: View = ViewKind.SQUASH,
     trunk: Trunk = "efficientnet-lite2",
     strict: Strict = False,
@@ -63,7 +66,7 @@ def new_model(
     from training.cli.custom_report import write_report
     from training.custom.registry import Origin
 
-    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis, scale.value)
+    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis, scale.value, balanced)
     learned = learn_from(checked, name, origin, zoo, data, not resume)
     model = open_model(learned.path)
     origin.save(name, data)
