@@ -152,8 +152,9 @@ def test_the_walk_leads_from_a_table_to_prices(reader: Reader):
         reader.follow(step)
 
     card = open_model(reader.zoo / "cars.onnx").card
-    assert (card.unit, card.basis) == ("EUR", "as drawn")
+    assert (card.task, card.unit, card.basis) == ("regression", "EUR", "as drawn")
     assert card.measured.values["median_ape"] < 0.9 * card.measured.baseline["median_ape"]
+    assert 0.7 <= card.measured.values["coverage"] <= 1
 
 
 def test_every_option_of_new_is_on_the_page():

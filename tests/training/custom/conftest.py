@@ -1,4 +1,4 @@
-"""A folder of drawn pictures in three classes, and one with prices: nothing to download."""
+"""A folder of drawn pictures in three classes: nothing to download."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from training.data.synthetic import outliers
-from training.data.synthetic.cars import draw, draw_model
 
 PER_CLASS = 12
 
@@ -36,20 +35,4 @@ def own_data(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for child in data.iterdir():
         if child.name != "custom":
             (root / child.name).symlink_to(child)
-    return root
-
-
-@pytest.fixture(scope="session")
-def priced_cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eighty drawings of forty car models, each with its price."""
-    root = tmp_path_factory.mktemp("mine") / "cars"
-    root.mkdir()
-    rng = np.random.default_rng(1)
-    lines = ["file,price,group"]
-    for model in range(40):
-        car = draw_model(rng)
-        for number in range(2):
-            draw(car, rng).save(root / f"{model}-{number}.jpg")
-            lines.append(f"{model}-{number}.jpg,{car.price:.0f},model {model}")
-    (root / "prices.csv").write_text("\n".join(lines))
     return root

@@ -97,16 +97,6 @@ def test_a_running_service_takes_it_up_and_lets_go_of_it(
     assert np.allclose(list(answer["probabilities"].values()), expected, atol=1e-4)
 
 
-def test_prices(priced_cars: Path, own_data: Path, tmp_path: Path):
-    done = new("drawn", priced_cars, tmp_path, own_data, "--unit", "EUR", "--basis", "as drawn")
-
-    assert done.exit_code == 0, done.output
-    card = open_model(tmp_path / "zoo" / "drawn.onnx").card
-    assert (card.task, card.unit, card.basis) == ("regression", "EUR", "as drawn")
-    assert card.measured.values["median_ape"] < 0.9 * card.measured.baseline["median_ape"]
-    assert 0.7 <= card.measured.values["coverage"] <= 1
-
-
 def test_strict_refuses_what_is_left_out_otherwise(three_classes: Path, own_data: Path, tmp_path: Path):
     (three_classes / "car" / "broken.png").write_bytes(b"no picture")
     try:
