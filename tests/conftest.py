@@ -46,7 +46,9 @@ settings.load_profile("glimpse")
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder that MNIST is fetched to, once per clone."""
-    return REPO / "data"
+    folder = REPO / "data"
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

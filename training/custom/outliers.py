@@ -23,7 +23,7 @@ MIN_CROP = 0.25
 Pixels = npt.NDArray[np.uint8]
 
 
-OWN = "own pictures"
+ANY_DATA = "own pictures"
 """Instead of a data set's name: no kind of outlier is left out for it."""
 
 
@@ -61,7 +61,7 @@ def strangers(view: View, count: int, seed: int, root: Path) -> dict[str, Pixels
     Drawn ones (training/data/synthetic/outliers.py), and crops of the few photos that come with libraries and
     with this repository.
     """
-    drawn = draw_outliers(OWN, view, count, seed, root, keep=False)
+    drawn = draw_outliers(ANY_DATA, view, count, seed, root, keep=False)
     rng = np.random.default_rng(seed)
     photos = sample_photos()
     chosen = rng.integers(len(photos), size=len(next(iter(drawn.values()))))

@@ -31,7 +31,6 @@ def three_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_data(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose `custom` is its own; what is downloaded, drawn and described is the clone's."""
     root = tmp_path_factory.mktemp("data")
-    (data / "cache").mkdir(parents=True, exist_ok=True)
     for child in data.iterdir():
         if child.name != "custom":
             (root / child.name).symlink_to(child)
