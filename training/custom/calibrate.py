@@ -1,4 +1,4 @@
-"""Calibration by pictures that a head has not seen, and the module and card that follow from it."""
+"""Calibration by pictures that a head has not seen, and the head and card that follow from it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from models.card import Card, ClassifierCard, Outputs, RegressorCard
 from training.custom.crossfit import CrossFitted
 from training.data.splits import Examples
 from training.export.calibration import fit_interval, fit_temperature
-from training.export.modules import Classifier, Regressor
+from training.export.modules import ClassifierHead, RegressorHead
 from training.fitting.result import LinearScaler, LogPriceScaler
 from training.networks.architectures import Network
 
@@ -42,15 +42,15 @@ def classifier(
         facts: Fields of the card, `labels` among them.
 
     Returns:
-        The module, its card, and the probabilities of the scores.
+        The head, features -> outputs, its card, and the probabilities of the scores.
     """
     classes = torch.from_numpy(examples.targets.astype(np.int64))
     # As if the next picture might be the first mistake.
     smoothing = 1 / (len(unseen) + 1)
     temperature = fit_temperature(fitted.scores[unseen], classes[unseen], smoothing, class_weights)
     outputs = {"probabilities": (fitted.scores / temperature).softmax(1).numpy()}
-    module = Classifier(network, temperature, familiarity).eval()
-    return module, ClassifierCard(version=_version(network, str(temperature)), **facts), outputs
+    head = ClassifierHead(network, temperature, familiarity).eval()
+    return head, ClassifierCard(version=_version(network, str(temperature)), **facts), outputs
 
 
 def regressor(
@@ -74,7 +74,7 @@ def regressor(
         facts: Fields of the card, `unit` and `basis` among them.
 
     Returns:
-        The module, its card, and value, low and high of the scores.
+        The head, features -> outputs, its card, and value, low and high of the scores.
     """
     scores = fitted.scores[:, 0]
     predicted = scores.double().numpy()
@@ -86,9 +86,9 @@ def regressor(
     low, high = (value + bound for bound in interval(scores))
     values = {"value": value, "low": low, "high": high}
     outputs = {name: scaler.unscaled(number).float().numpy() for name, number in values.items()}
-    module = Regressor(network, scaler, interval, familiarity).eval()
+    head = RegressorHead(network, scaler, interval, familiarity).eval()
     version = _version(network, f"{interval}{scaler}")
-    return module, RegressorCard(coverage=COVERAGE, version=version, **facts), outputs
+    return head, RegressorCard(coverage=COVERAGE, version=version, **facts), outputs
 
 
 def _version(network: Network, fitted: str) -> str:

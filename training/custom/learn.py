@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from models.card import Card, Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
@@ -29,13 +30,14 @@ from training.custom.descriptions import describe_pictures
 from training.custom.familiar import THRESHOLD, fit_likeness
 from training.custom.outliers import describe_strangers, strangers
 from training.custom.registry import OWN
-from training.custom.trunk import Trunk
+from training.custom.trunk import Behind, Trunk
 from training.data import augment
 from training.data.collection.checks import Checked
 from training.data.collection.folds import folds_of
 from training.data.collection.pixels import Pixels
 from training.data.splits import Examples
 from training.evaluation.unseen import baseline, measure
+from training.export import onnx_graph
 from training.export.drift_reference import reference
 from training.export.verification import write_verified
 from training.fitting.result import LinearScaler, LogPriceScaler
@@ -131,7 +133,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         )  # fmt: skip
         network = _network(trunk, fitted)
         facts["labels"] = collection.labels
-        module, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
+        head, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
     else:
         scaler = (LogPriceScaler if options.scale == "log" else LinearScaler).of(examples.targets[trained])
         standardised = scaler.standardise(examples.targets)
@@ -141,7 +143,7 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         fitted = cross_fit_kernel(fitted, features, standardised, folds, trunk.body.widths)
         network = _network(trunk, fitted)
         facts |= {"unit": options.unit, "basis": options.basis}
-        module, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
+        head, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
     outputs = outputs | {"familiarity": familiar}
     refused = {
         kind: float((likeness(torch.from_numpy(rows).float()) < THRESHOLD).float().mean())
@@ -155,12 +157,17 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         return measured, reference(model.card, answers, measured.data)
 
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
-    path = write_verified(module, card, golden, zoo, measures, halve=True)
+    some = torch.from_numpy(features[:2, 0]).float()
+    graph = onnx_graph.join(
+        trunk.graph(view, root), onnx_graph.trace_part(head, some, "features", card.outputs), card
+    )
+    path = write_verified(Behind(describe, head), graph, card, golden, zoo, measures)
     return Learned(path, outputs, examples, held_out, refused, checked.opened.pixels)
 
 
 def _network(trunk: Trunk, fitted: CrossFitted) -> Network:
-    return Network(trunk.body, fitted.head, trunk.mean, trunk.std, fitted.kernel).eval()
+    """The head alone, behind features as they are."""
+    return Network(nn.Identity(), fitted.head, trunk.mean, trunk.std, fitted.kernel).eval()
 
 
 def _measured(

@@ -1,7 +1,6 @@
 """The trunk: a pretrained network without its last layer, which describes any picture."""
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
 from models.atomic import replacing
 from models.image.views import View
+from models.model import CPU
 from training.data.splits import DataError
+from training.export import onnx_graph
+from training.export.verification import TOLERANCE, check_outputs
 from training.networks import efficientnet
 from training.networks.architectures import to_float
 from training.networks.pyramid import Intermediates, Pyramid
@@ -24,6 +27,9 @@ LITE2 = "efficientnet-lite2"
 
 TRIED_SIDE = 224
 """Pixels of a side of the picture that widths are found with: what transformers insist on."""
+
+GRAPH = 2
+"""Counts the ways in which the graph was written: one of an older way is not read."""
 
 Describe = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """Pixels uint8 (N, H, W, 3) -> features float32 (N, F)."""
@@ -76,19 +82,20 @@ class Trunk:
             view: Of the pixels.
             root: The data folder; the graph is kept in its folder cache.
             threads: To run it with.
+
+        Raises:
+            ExportError: The graph's features differ from torch's.
         """
-        key = hashlib.sha256(repr((self.digest, view.shape)).encode()).hexdigest()[:16]
-        path = root / "cache" / f"trunk-{key}.onnx"
-        if not path.exists():
-            with replacing(path) as partial:
-                self._write(view, partial)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         # TensorRT and the like would compile for minutes.
         wanted = ["CUDAExecutionProvider"] if torch.cuda.is_available() else []
-        providers = [*wanted, "CPUExecutionProvider"]
-        session = ort.InferenceSession(path, options, providers=providers)
+        session = ort.InferenceSession(self._file(view, root), options, providers=[*wanted, CPU])
         return lambda pixels: session.run(["features"], {"pixels": pixels})[0]  # type: ignore[no-any-return]
+
+    def graph(self, view: View, root: Path) -> onnx.ModelProto:
+        """What `describe` runs, with weights in half precision: pixels -> features."""
+        return onnx.load(self._file(view, root))
 
     @cached_property
     def digest(self) -> str:
@@ -98,14 +105,23 @@ class Trunk:
             digest.update(name.encode() + value.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _write(self, view: View, path: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations inside the exporter
-            torch.onnx.export(
-                _Described(self), (torch.zeros((2, *view.shape), dtype=torch.uint8),), path, dynamo=True,
-                verbose=False, input_names=["pixels"], output_names=["features"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False,
-            )  # fmt: skip
+    def _file(self, view: View, root: Path) -> Path:
+        key = hashlib.sha256(repr((GRAPH, self.digest, view.shape)).encode()).hexdigest()[:16]
+        path = root / "cache" / f"trunk-{key}.onnx"
+        if not path.exists():
+            module = _Described(self)
+            pixels = np.random.default_rng(0).integers(0, 256, (2, *view.shape), np.uint8)
+            graph = onnx_graph.trace_part(module, torch.from_numpy(pixels), "pixels", ["features"])
+            with torch.no_grad():
+                expected = {"features": module(torch.from_numpy(pixels)).numpy()}
+            with replacing(path) as partial:
+                onnx.save_model(graph, partial)
+                found = ort.InferenceSession(partial, providers=[CPU]).run(["features"], {"pixels": pixels})
+                check_outputs({"features": found[0]}, expected, TOLERANCE)
+                # Pictures are described with what the file of a model will hold.
+                onnx_graph.halve(graph)
+                onnx.save_model(graph, partial)
+        return path
 
 
 class _Described(nn.Module):
@@ -126,3 +142,16 @@ class _Described(nn.Module):
             pictures = pictures.expand(-1, 3, -1, -1)
         features: Tensor = self.body((pictures - self.mean) / self.std)
         return features
+
+
+class Behind(nn.Module):
+    """A head behind the trunk as onnxruntime runs it: pixels uint8 (N, H, W, C) -> what the head gives."""
+
+    def __init__(self, describe: Describe, head: nn.Module) -> None:
+        super().__init__()
+        self.describe, self.head = describe, head
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """What the written file gives."""
+        outputs: tuple[Tensor, ...] = self.head(torch.from_numpy(self.describe(pixels.numpy())))
+        return outputs

@@ -19,6 +19,7 @@ from training.data.splits import Examples, Splits
 from training.data.synthetic.outliers import draw_outliers
 from training.data.synthetic.pages import pages
 from training.evaluation.evaluate import evaluate
+from training.export import onnx_graph
 from training.export.calibration import Interval, fit_interval, fit_temperature
 from training.export.drift_reference import reference
 from training.export.familiarity import (
@@ -72,7 +73,8 @@ def export(
         return evaluation.measured, reference(card, evaluation.outputs, evaluation.measured.data)
 
     golden = golden_pixels(recipe, splits)
-    return write_verified(module, card, golden, folder, measure, recipe.half_weights)
+    graph = onnx_graph.trace(module, card)
+    return write_verified(module, graph, card, golden, folder, measure, recipe.half_weights)
 
 
 def _calibrate(

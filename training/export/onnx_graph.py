@@ -1,12 +1,14 @@
 """The ONNX graph of a model: traced from torch, stored smaller, written with its card."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.compose
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.card import METADATA_KEY, Card
 
@@ -15,16 +17,29 @@ MIN_HALVED_SIZE = 4096
 
 
 def trace(module: nn.Module, card: Card) -> onnx.ModelProto:
+    """The graph of a module in eval mode: pixels -> the outputs of the card."""
+    pixels = torch.zeros((2, *card.view.shape), dtype=torch.uint8)
+    graph = trace_part(module, pixels, "pixels", card.outputs)
+    graph.doc_string = card.summary
+    return graph
+
+
+def trace_part(module: nn.Module, example: Tensor, takes: str, gives: Sequence[str]) -> onnx.ModelProto:
     """The graph of a module in eval mode, with a free batch size.
 
     The exporter's notes, which hold the paths of our source files, are removed.
+
+    Args:
+        module: Takes one tensor.
+        example: Such a tensor, of more than one picture.
+        takes: The name of the graph's input.
+        gives: The names of its outputs.
     """
-    example = torch.zeros((2, *card.view.shape), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
         program = torch.onnx.export(
-            module, (example,), dynamo=True, verbose=False, input_names=["pixels"],
-            output_names=list(card.outputs), dynamic_shapes=({0: torch.export.Dim("batch")},),
+            module, (example,), dynamo=True, verbose=False, input_names=[takes],
+            output_names=list(gives), dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     assert program is not None
     graph = program.model_proto
@@ -35,8 +50,15 @@ def trace(module: nn.Module, card: Card) -> onnx.ModelProto:
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     del graph.metadata_props[:]
-    graph.doc_string = card.summary
     onnx.checker.check_model(graph, full_check=True)
+    return graph
+
+
+def join(trunk: onnx.ModelProto, head: onnx.ModelProto, card: Card) -> onnx.ModelProto:
+    """One graph of two: pixels -> features -> the outputs of the card."""
+    head = onnx.compose.add_prefix(head, "head.", rename_inputs=False, rename_outputs=False)
+    graph = onnx.compose.merge_models(trunk, head, io_map=[("features", "features")])
+    graph.doc_string = card.summary
     return graph
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
 import torch
 from torch import nn
@@ -94,22 +95,28 @@ def check_floors(recipe: Recipe, measured: Measured) -> None:
 
 
 def write_verified(
-    module: nn.Module, card: Card, golden: npt.NDArray[np.uint8], folder: Path, measure: Measure, halve: bool
+    module: nn.Module,
+    graph: onnx.ModelProto,
+    card: Card,
+    golden: npt.NDArray[np.uint8],
+    folder: Path,
+    measure: Measure,
+    halve: bool = False,
 ) -> Path:
     """Write folder/<name>.onnx and return its path; an older file of that name stays where this raises.
 
     Args:
         module: Pixels uint8 (N, H, W, C) -> the outputs that the card names.
+        graph: The same in ONNX.
         card: Without metrics and golden outputs, which are added.
         golden: Pixels that may be published, uint8 (n, H, W, C).
         folder: Where the file goes.
         measure: Called with the written file; what it raises leaves no file.
-        halve: Store large weights as float16.
+        halve: Store large weights as float16, in the graph that was handed over too.
 
     Raises:
         ExportError: The outputs differ from torch's.
     """
-    graph = onnx_graph.trace(module, card)
     expected = torch_outputs(module, golden, card)
     path = folder / f"{card.name}.onnx"
     with replacing(path) as partial:
