@@ -8,6 +8,8 @@ from models.model import ZooError
 from service import malloc
 from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
+from service.http.asgi_types import Scope
+from service.http.body import RequestHead
 from service.http.connections import Connections, Limits
 from service.http.upload_budget import UploadBudget
 from service.inference.device import DeviceError
@@ -116,6 +118,11 @@ class Application:
         if not reason and self.group.unready.total():
             return "A model of another worker does not answer."
         return reason
+
+    def client_of(self, scope: Scope, head: RequestHead) -> object:
+        """What counts as one client: the key of a request, or without keys its address."""
+        address = scope["client"][0] if scope.get("client") else ""
+        return self.keys.client(head.headers, address)
 
     async def start(self) -> None:
         """Begin what runs beside the requests."""

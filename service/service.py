@@ -130,7 +130,7 @@ def _application() -> Application:
 
 def _edge(app: App) -> Edge:
     application = _application()
-    return Edge(app, application, Routes(application, Glimpse))
+    return Edge(app, application, Routes.of(application, Glimpse))
 
 
 Glimpse = declare(_application)

@@ -1,7 +1,7 @@
 """Every setting of the service, read once in each process from the environment (prefix GLIMPSE_)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -27,6 +27,9 @@ CommaSeparated = (NoDecode, BeforeValidator(_split))
 """Not JSON, which pydantic-settings expects of lists."""
 
 Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *CommaSeparated]
+Protocol = Literal["hugging-face"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+Protocols = Annotated[tuple[Protocol, ...], *CommaSeparated]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), *CommaSeparated]
 
 
@@ -58,6 +61,9 @@ class Settings(BaseSettings):
     max_batch_bytes: Positive = 256 * 2**20
     """Of the body of a request with many pictures."""
 
+    max_json_bytes: Positive = 64 * 2**20
+    """Of the body of a request that carries its pictures as JSON."""
+
     max_held_bytes: Positive = 512 * 2**20
     """Of all bodies that arrive or are in work; a request beyond it gets 503."""
 
@@ -71,6 +77,9 @@ class Settings(BaseSettings):
 
     drain_seconds: Annotated[float, Field(ge=0)] = 1
     """From SIGTERM until connections are refused: the time for load balancers to see that /readyz is 503."""
+
+    protocols: Protocols = PROTOCOLS
+    """Foreign protocols that are answered, separated by commas: all of these, fewer, or none."""
 
     api_keys: Keys = ()
     """Separated by commas, each of 16 characters at least. Any of them opens everything; the page and the

@@ -11,21 +11,21 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from service.api import responses
-from service.api.endpoints.static import PAGE_FILES
 from service.api.routes import Routes
 from service.application import Application
 from service.errors import InternalError, NotFound, NotReady, Overloaded, Problem, Unauthorised
 from service.http.asgi_types import App, Receive, Scope, Send
 from service.http.body import RequestHead
 from service.http.disconnect import ClientDisconnected
+from service.http.endpoint import Endpoint, Render
 from service.http.problems import render
 from service.monitoring import metrics, request_context
 from service.monitoring.tracing import Trace
 
 log = logging.getLogger(__name__)
 
-WITHOUT_KEY = frozenset({*PAGE_FILES, "/livez", "/readyz", "/healthz"})
-"""What needs no API key where keys are set: the page, which asks for one, and the probes."""
+PROBES = frozenset({"/livez", "/readyz", "/healthz"})
+"""BentoML's own, which need no API key where keys are set."""
 
 CLIENT_CLOSED_REQUEST = 499
 """The status that is counted where the client disconnected; it is never sent."""
@@ -67,9 +67,9 @@ class Edge:
         head = RequestHead(dict(scope["headers"]), scope["query_string"])
         request_id = request_context.start_request(head.headers.get(b"x-request-id", b"").decode("latin-1"))
         path, method = scope["path"], scope["method"]
-        endpoint = self._routes.get(path)
+        endpoint = self._routes.find(scope)
         try:
-            self._check_key(path, head)
+            self._check_key(path, endpoint, head)
             if endpoint is None:
                 self._check_passes_on(path)
                 await self._app(scope, receive, responses.rewrite_errors(send, scope, request_id))
@@ -77,11 +77,11 @@ class Edge:
             endpoint.check_method(method, path)
             response = await endpoint.respond(scope, head, receive)
         except Exception as error:
-            response = self._response_to(error, path, request_id)
+            response = self._response_to(error, path, request_id, endpoint.render if endpoint else render)
         response.raw_headers.extend(responses.response_headers(request_id))
         total = request_context.total()
         # A path that a client makes up must not become a label of its own.
-        label = endpoint.label if endpoint else path if path in WITHOUT_KEY else "other"
+        label = endpoint.path if endpoint else path if path in PROBES else "other"
         metrics.REQUESTS.labels(label, response.status_code).inc()
         await response(scope, receive, send)
         if self._log_requests:
@@ -90,8 +90,9 @@ class Edge:
             stages = request_context.stages()
             self._trace(label, response.status_code, request_id, head.headers, stages, total)
 
-    def _check_key(self, path: str, head: RequestHead) -> None:
-        if path not in WITHOUT_KEY and not self._application.keys.is_authorised(head.headers):
+    def _check_key(self, path: str, endpoint: Endpoint | None, head: RequestHead) -> None:
+        is_open = endpoint.is_open if endpoint else path in PROBES
+        if not is_open and not self._application.keys.is_authorised(head.headers):
             raise Unauthorised(
                 "This service asks for a key; send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
             )
@@ -107,7 +108,7 @@ class Edge:
         if path.endswith("/"):
             raise NotFound(responses.DETAILS[HTTPStatus.NOT_FOUND])
 
-    def _response_to(self, error: Exception, path: str, request_id: str) -> Response:
+    def _response_to(self, error: Exception, path: str, request_id: str, render: Render) -> Response:
         if isinstance(error, Problem):
             return render(error, request_id)
         if isinstance(error, ClientDisconnected):

@@ -1,74 +1,71 @@
-"""Which endpoint answers which path and method."""
+"""Which endpoint answers which path."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bentoml
-from starlette.responses import Response
+from starlette.routing import compile_path
 
+from service import protocols
 from service.api.endpoints import feedback, pictures, repository, static, system
 from service.application import Application
-from service.errors import MethodNotAllowed
-from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.asgi_types import Scope
+from service.http.endpoint import Endpoint
 
-Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What answers a request.
-
-    Attributes:
-        label: The path as metrics and logs name it: what a client may choose at will is left out.
-        methods: Those it answers.
-        respond: From a request to its response; raises Problem.
-        traced: Whether its requests become spans.
-    """
-
-    label: str
-    methods: tuple[str, ...]
-    respond: Respond
-    traced: bool = False
-
-    def check_method(self, method: str, path: str) -> None:
-        """Raise MethodNotAllowed where the endpoint does not answer this method."""
-        if method not in self.methods:
-            allowed = ", ".join(self.methods)
-            raise MethodNotAllowed(f"{path} answers {allowed}, not {method}.", allowed)
+READ = ("GET", "HEAD")
 
 
 class Routes:
     """The endpoints of the service, by path."""
 
-    def __init__(self, application: Application, service: bentoml.Service[Any]) -> None:
-        """Make an endpoint of each call.
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        """Take endpoints; of those whose patterns match a path, the first answers.
+
+        Raises:
+            ValueError: Two have the same path.
+        """
+        self._plain: dict[str, Endpoint] = {}
+        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+        for endpoint in endpoints:
+            if "{" in endpoint.path:
+                self._patterns.append((compile_path(endpoint.path)[0], endpoint))
+            elif endpoint.path in self._plain:
+                raise ValueError(f"two endpoints at {endpoint.path}")
+            else:
+                self._plain[endpoint.path] = endpoint
+
+    @staticmethod
+    def of(application: Application, service: bentoml.Service[Any]) -> "Routes":
+        """Those of the API and of all protocols that are switched on.
 
         Args:
             application: What endpoints work with.
             service: Its APIs are the calls that take pictures; the predictor's methods have their names.
         """
-        self._application = application
-        self._endpoints: dict[str, Endpoint] = {}
-        for name, api in service.apis.items():
-            call = getattr(application.predictor, name)
-            kind = pictures.respond_batch if api.route.endswith("/batch") else pictures.respond_one
-            self._add(api.route, ("POST",), kind(application, call), traced=True)
-        self._add("/feedback", ("POST",), feedback.respond(application), traced=True)
-        self._add("/models", ("GET", "HEAD"), system.models(application))
-        self._add("/metrics", ("GET", "HEAD"), system.metrics_text)
-        self._add("/docs.json", ("GET", "HEAD"), system.docs(service))
-        for path in static.PAGE_FILES:
-            self._add(path, ("GET", "HEAD"), static.respond)
+        return Routes([*_endpoints(application, service), *protocols.endpoints(application)])
 
-    def get(self, path: str) -> Endpoint | None:
-        """The endpoint at this path; None leaves the request to BentoML."""
-        if endpoint := self._endpoints.get(path):
+    def find(self, scope: Scope) -> Endpoint | None:
+        """The endpoint for a request, whose scope gets `path_params`; None leaves the request to BentoML."""
+        path = scope["path"]
+        if endpoint := self._plain.get(path):
             return endpoint
-        if call := repository.find(path):
-            return Endpoint(call.label, call.methods, call.respond(self._application))
+        for pattern, endpoint in self._patterns:
+            if match := pattern.match(path):
+                scope["path_params"] = match.groupdict()
+                return endpoint
         return None
 
-    def _add(self, path: str, methods: tuple[str, ...], respond: Respond, traced: bool = False) -> None:
-        self._endpoints[path] = Endpoint(path, methods, respond, traced)
+
+def _endpoints(application: Application, service: bentoml.Service[Any]) -> Iterator[Endpoint]:
+    for name, api in service.apis.items():
+        call = getattr(application.predictor, name)
+        kind = pictures.respond_batch if api.route.endswith("/batch") else pictures.respond_one
+        yield Endpoint(api.route, ("POST",), kind(application, call), traced=True)
+    yield Endpoint("/feedback", ("POST",), feedback.respond(application), traced=True)
+    yield Endpoint("/models", READ, system.models(application))
+    yield Endpoint("/metrics", READ, system.metrics_text)
+    yield Endpoint("/docs.json", READ, system.docs(service))
+    for path in static.PAGE_FILES:
+        yield Endpoint(path, READ, static.respond, is_open=True)
+    yield from repository.endpoints(application)

@@ -63,9 +63,9 @@ class Admission:
         self.in_flight = 0
         self.pace = 0.0
 
-    def slot(self) -> "Slot":
-        """A slot, held in a `with` block while one picture is answered; entering it may raise Refused."""
-        return Slot(self)
+    def slot(self, pictures: int = 1) -> "Slot":
+        """A slot, held in a `with` block while pictures are answered; entering it may raise Refused."""
+        return Slot(self, pictures)
 
     def refusal(self, ahead: int = 0) -> Refused | None:
         """Why one more picture would not be answered in time; None where it would.
@@ -85,46 +85,48 @@ class Admission:
                 return Refused("late", _whole_seconds(lateness))
         return None
 
-    def enter(self) -> None:
-        """Count one picture in flight.
+    def enter(self, pictures: int = 1) -> None:
+        """Count pictures in flight that are answered together.
 
         Raises:
-            Refused: One more picture could not be answered in time.
+            Refused: So many more pictures could not be answered in time.
         """
-        refused = self.refusal()
+        # An idle model admits whatever it has room for, as below.
+        refused = self.refusal(pictures - 1) if self.in_flight or pictures > self._limit else None
         if refused is not None:
             raise refused
         if self.in_flight == 0:
             self._last_end = time.perf_counter()
-        self.in_flight += 1
+        self.in_flight += pictures
 
-    def leave(self, measured: bool) -> None:
-        """Count one picture less, and its time where it came to an end."""
-        self.in_flight -= 1
+    def leave(self, measured: bool, pictures: int = 1) -> None:
+        """Count pictures less, and their time where they came to an end."""
+        self.in_flight -= pictures
         if measured:
             now = time.perf_counter()
-            self._completed += 1
-            weight = max(1 / self._completed, MIN_PACE_WEIGHT)
-            self.pace += weight * (now - self._last_end - self.pace)
+            self._completed += pictures
+            weight = max(pictures / self._completed, 1 - (1 - MIN_PACE_WEIGHT) ** pictures)
+            self.pace += weight * ((now - self._last_end) / pictures - self.pace)
             self._last_end = now
 
 
 class Slot:
-    """One picture in flight."""
+    """Pictures in flight."""
 
-    __slots__ = ("_admission",)
+    __slots__ = ("_admission", "_pictures")
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, pictures: int) -> None:
         self._admission = admission
+        self._pictures = pictures
 
     def __enter__(self) -> None:
-        self._admission.enter()
+        self._admission.enter(self._pictures)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A broken picture took its time too; one whose client has gone may have taken none.
-        self._admission.leave(measured=kind is None or issubclass(kind, Exception))
+        self._admission.leave(kind is None or issubclass(kind, Exception), self._pictures)
 
 
 def _whole_seconds(seconds: float) -> int:

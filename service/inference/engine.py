@@ -1,15 +1,12 @@
-"""The engine of one model: picture -> pixels -> batch -> outputs.
-
-Small pictures and fast models run on the event loop itself, a chunk at a time; large pictures are decoded in
-threads, and slow models, and any on a GPU, run in threads of their own (docs/decisions/0019).
-"""
+"""The engine of one model: pictures in, outputs out, admitted, counted and watched."""
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+import numpy as np
 
 from models.card import ClassifierCard, Outputs, RegressorCard
 from models.image.decode import PictureError
@@ -17,39 +14,21 @@ from models.image.views import Pixels
 from models.model import Model
 from service.errors import DeadlinePassed, picture_problem
 from service.inference.admission import Admission, Refused
-from service.inference.device import Device, batch_size, batches_in_flight
-from service.inference.pipeline import Answered, ModelFailed, Pipeline, Prepared
-from service.inference.queues.batch_queue import BatchQueue, BatchTimeout
-from service.inference.queues.decode_pool import DecodePool
-from service.inference.queues.lanes import each
-from service.inference.queues.loop_queue import LoopQueue
-from service.inference.queues.queued import Completed, QueueTimeout
-from service.inference.watchdog import Watchdog
-from service.monitoring import request_context
+from service.inference.device import Device
+from service.inference.execution import Execution, Workplaces
+from service.inference.queues.batch_queue import BatchTimeout
+from service.inference.queues.queued import QueueTimeout
 from service.monitoring.drift import Drift
-from service.monitoring.model_metrics import ModelMetrics
+from service.monitoring.model_metrics import ModelMetrics, Outcome
 from service.settings import Settings
 
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
-MAX_HUNG_BATCHES = 4
-"""Batches of one model that may hang while others run in their slots (docs/decisions/0015)."""
+MAX_TOGETHER = 64
+"""Pictures of one tensor that are in flight together, like those of one form with many pictures."""
 
 DRAIN_POLL_S = 0.05
 """Seconds between two checks whether an engine that is to be closed is idle."""
-
-
-class Workplaces:
-    """Where the engines of one process get their work done.
-
-    Attributes:
-        loop_queue: Runs small work on the event loop.
-        decode_pool: Threads for large pictures.
-    """
-
-    def __init__(self, decoders: int) -> None:
-        self.loop_queue = LoopQueue()
-        self.decode_pool = DecodePool(decoders)
 
 
 class Engine(Generic[CardT]):
@@ -71,23 +50,9 @@ class Engine(Generic[CardT]):
         self.sha256, self.stamp = model.sha256, model.stamp
         self._deadline_s = settings.deadline_ms / 1000
         self.admission = Admission(settings.queue_limit, self._deadline_s, settings.target_ms / 1000)
-        self._pipeline = pipeline = Pipeline(model, settings)
-        self._small_lane = workplaces.loop_queue.lane(each(pipeline.prepare))
-        self._fast_lane = workplaces.loop_queue.lane(self._answer_small)
-        self._large_lane = workplaces.decode_pool.lane(pipeline.prepare)
-        # On a GPU a thread waits for it, while the loop goes on.
-        self._is_fast = device.name == "cpu" and pipeline.is_fast
-        self._queue: BatchQueue[Pixels, Outputs] = BatchQueue(
-            self._run,
-            new_executor=lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
-            max_batch_size=batch_size(card.view.shape, settings.max_batch_size, device),
-            max_in_flight=batches_in_flight(device),
-            batch_timeout=settings.batch_seconds,
-            max_hung=MAX_HUNG_BATCHES,
-        )
+        self._execution = Execution(model, workplaces, settings, device)
+        self.watchdog = self._execution.watchdog
         self._metrics = ModelMetrics.of(card.name)
-        self._golden = card.golden.unpack()[0]
-        self.watchdog = Watchdog(card.name, self._probe)
         self.drift = Drift(card)
         self._pins = 0
 
@@ -111,12 +76,7 @@ class Engine(Generic[CardT]):
 
     def release(self) -> None:
         """End the threads and free the model of an engine that no request uses."""
-        self.watchdog.close()
-        for lane in (self._small_lane, self._fast_lane, self._large_lane):
-            lane.close()
-        self._queue.close()
-        # Freed by hand: the engine may be part of a cycle that is never collected (gc.freeze).
-        self._pipeline.close()
+        self._execution.close()
 
     async def answer(self, data: bytes) -> Outputs:
         """The model's outputs for one picture.
@@ -134,10 +94,49 @@ class Engine(Generic[CardT]):
             Overloaded: The picture would not be answered in time.
             DeadlinePassed: The picture was not answered in time.
         """
-        with self._metrics.outcome() as outcome:
+        with self._accounted() as outcome:
+            outputs = await self._execution.picture(data, self._deadline())
+            familiar = outputs["familiarity"] >= self.card.familiarity_threshold
+            outcome.name = "familiar" if familiar else "unfamiliar"
+            self.drift.observe(outputs)
+        return outputs
+
+    async def answer_pixels(self, pixels: Pixels) -> Outputs:
+        """The model's outputs for pictures that are pixels already, each (N, ...).
+
+        They share queues, limits and deadlines with all other pictures.
+
+        Args:
+            pixels: uint8 (N, H, W, C), N at least 1, H, W and C as the card's view has them.
+
+        Raises:
+            Overloaded: They would not be answered in time.
+            DeadlinePassed: They were not answered in time.
+        """
+        with self.pin():
+            starts = range(0, len(pixels), MAX_TOGETHER)
+            parts = [await self._answer_together(pixels[start : start + MAX_TOGETHER]) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    async def _answer_together(self, pixels: Pixels) -> Outputs:
+        with self._accounted(len(pixels)) as outcome:
+            outputs = await self._execution.pixels(pixels, self._deadline())
+            familiar = outputs["familiarity"] >= self.card.familiarity_threshold
+            outcome.name, outcome.unfamiliar = "familiar", len(pixels) - int(familiar.sum())
+            for index in range(len(pixels)):
+                self.drift.observe({name: values[index] for name, values in outputs.items()})
+        return outputs
+
+    def _deadline(self) -> float:
+        return time.perf_counter() + self._deadline_s
+
+    @contextmanager
+    def _accounted(self, pictures: int = 1) -> Iterator[Outcome]:
+        """Admit pictures, count what comes of them, and turn what goes wrong into problems."""
+        with self._metrics.outcome(pictures) as outcome:
             try:
-                with self.admission.slot():
-                    outputs = await self._outputs(data)
+                with self.admission.slot(pictures):
+                    yield outcome
             except Refused as refused:
                 outcome.refused(refused.reason)
                 raise refused.problem(self.card.name) from None
@@ -149,70 +148,7 @@ class Engine(Generic[CardT]):
                 raise DeadlinePassed(f"{self.card.name} did not get to this picture in time.") from error
             except BatchTimeout as error:
                 raise DeadlinePassed(f"{self.card.name} hangs; try again, or ask another model.") from error
-            familiar = outputs["familiarity"] >= self.card.familiarity_threshold
-            outcome.name = "familiar" if familiar else "unfamiliar"
-            self.drift.observe(outputs)
-        return outputs
 
     def count_refusal(self, refused: Refused) -> None:
         """Count a picture that was refused before `answer` was asked."""
         self._metrics.refusal(refused.reason)
-
-    async def _outputs(self, data: bytes) -> Outputs:
-        deadline = time.perf_counter() + self._deadline_s
-        if not self._pipeline.is_small(data):
-            return await self._infer(await self._large_lane.run(data, deadline), deadline)
-        if not self._is_fast:
-            return await self._infer(await self._small_lane.run(data, deadline), deadline)
-        try:
-            completed = await self._fast_lane.run(data, deadline)
-        except ModelFailed as error:
-            self._record_failure(error.error)
-            raise error.error from None
-        self.watchdog.record_success()
-        answered = completed.result
-        waited = completed.queue_s + completed.run_s - answered.infer_s
-        self._record(answered.decode_s, answered.view_s, waited, answered.infer_s)
-        return answered.outputs
-
-    async def _infer(self, prepared: Completed[Prepared], deadline: float) -> Outputs:
-        """The outputs of a picture that was prepared, by a thread of the model."""
-        ready = prepared.result
-        try:
-            inferred = await self._queue.submit(ready.pixels, deadline)
-        except QueueTimeout:
-            raise
-        except Exception as error:
-            self._record_failure(error)
-            raise
-        self.watchdog.record_success()
-        # In both queues, and behind the other pictures of a chunk.
-        waited = prepared.queue_s + prepared.run_s + inferred.queue_s
-        self._record(ready.decode_s, ready.view_s, waited, inferred.run_s)
-        return inferred.result
-
-    def _record_failure(self, error: BaseException) -> None:
-        self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")
-        self.watchdog.record_failure()
-
-    def _record(self, decode_s: float, view_s: float, waited_s: float, infer_s: float) -> None:
-        """Record the seconds of a picture's stages, and what it waited besides."""
-        queue_s = max(waited_s - decode_s - view_s, 0.0)
-        self._metrics.observe(decode_s, view_s, queue_s, infer_s)
-        request_context.record({"decode": decode_s, "view": view_s, "queue": queue_s, "infer": infer_s})
-
-    async def _probe(self) -> None:
-        """Run the model on a golden picture alone; raises where it fails.
-
-        Beside a picture that the model fails on it would fail too: one client could make the service unready.
-        """
-        await self._queue.submit(self._golden, time.perf_counter() + self._deadline_s, alone=True)
-
-    def _answer_small(self, items: list[bytes]) -> list[Answered | Exception]:
-        answers = self._pipeline.answer(items)
-        self._metrics.batch(sum(not isinstance(answer, PictureError) for answer in answers))
-        return answers
-
-    def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
-        self._metrics.batch(len(batch))
-        return self._pipeline.infer(batch)

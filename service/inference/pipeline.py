@@ -109,20 +109,39 @@ class Pipeline:
             MemoryError: There is not enough memory for the batch.
             Exception: What onnxruntime raises.
         """
+        outputs = self._run(np.stack(batch))
+        rows: list[Outputs | Exception] = [
+            {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
+        ]
+        if not _is_finite(outputs):
+            for index, row in enumerate(rows):
+                if not _is_finite(row):  # type: ignore[arg-type]
+                    rows[index] = self._not_finite()
+        return rows
+
+    def infer_block(self, pixels: Pixels) -> Outputs:
+        """The outputs of pixels that belong together, uint8 (N, H, W, C), each (N, ...).
+
+        Raises:
+            MemoryError: There is not enough memory for them.
+            NotFinite: Some outputs are no numbers.
+            Exception: What onnxruntime raises.
+        """
+        outputs = self._run(pixels)
+        if not _is_finite(outputs):
+            raise self._not_finite()
+        return outputs
+
+    def _run(self, pixels: Pixels) -> Outputs:
         try:
-            outputs = self._model(np.stack(batch))
+            return self._model(pixels)
         except Exception as error:
             if OUT_OF_MEMORY_MESSAGE in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        rows: list[Outputs | Exception] = [
-            {name: values[index] for name, values in outputs.items()} for index in range(len(batch))
-        ]
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            for index, row in enumerate(rows):
-                if not all(np.isfinite(values).all() for values in row.values()):  # type: ignore[union-attr]
-                    rows[index] = NotFinite(f"{self._model.card.name} returned no numbers for a picture")
-        return rows
+
+    def _not_finite(self) -> NotFinite:
+        return NotFinite(f"{self._model.card.name} returned no numbers for a picture")
 
     def answer(self, items: list[bytes]) -> list[Answered | Exception]:
         """The outputs of each of some small pictures, or what went wrong with it.
@@ -148,3 +167,7 @@ class Pipeline:
             else Answered(row, one.decode_s, one.view_s, infer_s)
             for one, row in zip(ready, rows, strict=True)
         ]
+
+
+def _is_finite(outputs: Outputs) -> bool:
+    return all(bool(np.isfinite(values).all()) for values in outputs.values())

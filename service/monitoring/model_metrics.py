@@ -53,9 +53,9 @@ class ModelMetrics:
             cls._all[model] = cls(model)
         return cls._all[model]
 
-    def outcome(self) -> "Outcome":
-        """Counts one picture as in flight during a `with` block, and what came of it at its end."""
-        return Outcome(self)
+    def outcome(self, pictures: int = 1) -> "Outcome":
+        """Counts pictures as in flight during a `with` block, and what came of them at its end."""
+        return Outcome(self, pictures)
 
     def refusal(self, reason: str) -> None:
         """Count a picture that was refused before anything was done with it, for one of REFUSAL_REASONS."""
@@ -67,7 +67,7 @@ class ModelMetrics:
         self._counts[_FAILURE[reason]] += 1
 
     def observe(self, *stages: float) -> None:
-        """Add the seconds that one picture spent in each of STAGE_NAMES."""
+        """Add the seconds that one picture, or one tensor of them, spent in each of STAGE_NAMES."""
         counts, start = self._counts, 0
         for seconds in stages:
             counts[start + bisect_left(STAGE_BUCKETS_S, seconds)] += 1
@@ -80,23 +80,32 @@ class ModelMetrics:
             self._counts[_BATCHES + bisect_left(BATCH_BUCKETS, pictures)] += 1
             self._counts[_BATCHES + _BATCH_SIZE - 1] += pictures
 
-    def _begin(self) -> None:
-        self._waiting[0] += 1
+    def _begin(self, pictures: int) -> None:
+        self._waiting[0] += pictures
 
-    def _end(self, outcome: str, refusal: str) -> None:
-        self._waiting[0] -= 1
-        self._counts[_OUTCOME[outcome]] += 1
-        if refusal:
-            self._counts[_REFUSAL[refusal]] += 1
+    def _end(self, outcome: "Outcome") -> None:
+        self._waiting[0] -= outcome.pictures
+        self._counts[_OUTCOME[outcome.name]] += outcome.pictures - outcome.unfamiliar
+        self._counts[_OUTCOME["unfamiliar"]] += outcome.unfamiliar
+        if outcome.reason:
+            self._counts[_REFUSAL[outcome.reason]] += outcome.pictures
 
 
 class Outcome:
-    """What came of one picture: one of OUTCOMES, `failed` until it is set, `gone` where it is cancelled."""
+    """What came of pictures: one of OUTCOMES, `failed` until it is set, `gone` where they are cancelled.
 
-    __slots__ = ("_metrics", "name", "reason")
+    Attributes:
+        pictures: How many.
+        unfamiliar: Of these, where the others are something else.
+        name: Of all others.
+        reason: One of REFUSAL_REASONS, where they were refused.
+    """
 
-    def __init__(self, metrics: ModelMetrics) -> None:
+    __slots__ = ("_metrics", "name", "pictures", "reason", "unfamiliar")
+
+    def __init__(self, metrics: ModelMetrics, pictures: int) -> None:
         self._metrics = metrics
+        self.pictures, self.unfamiliar = pictures, 0
         self.name = "failed"
         self.reason = ""
 
@@ -105,7 +114,7 @@ class Outcome:
         self.name, self.reason = "refused", reason
 
     def __enter__(self) -> "Outcome":
-        self._metrics._begin()
+        self._metrics._begin(self.pictures)
         return self
 
     def __exit__(
@@ -113,7 +122,7 @@ class Outcome:
     ) -> None:
         if kind is asyncio.CancelledError:
             self.name = self.reason = "gone"
-        self._metrics._end(self.name, self.reason)
+        self._metrics._end(self)
 
 
 class ModelCollector(Collector):

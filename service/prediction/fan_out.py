@@ -11,6 +11,7 @@ from service.monitoring import request_context
 
 log = logging.getLogger(__name__)
 
+Image = TypeVar("Image")
 Facts = TypeVar("Facts")
 
 MAX_CONCURRENT = 64
@@ -19,17 +20,17 @@ request is bounded, and one client cannot fill the queues."""
 
 
 async def map_pictures(
-    images: AsyncIterator[bytes], facts_of: Callable[[int, bytes], Awaitable[Facts]]
+    images: AsyncIterator[Image], facts_of: Callable[[int, Image], Awaitable[Facts]]
 ) -> list[Facts | PictureProblem]:
     """The facts or the problem of each picture, in order.
 
     Args:
         images: May go on arriving meanwhile. What it raises ends the whole request.
-        facts_of: Called with the index and the bytes of each picture.
+        facts_of: Called with the index of each picture and what came of it.
     """
     slots = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def one(index: int, image: bytes) -> Facts | PictureProblem:
+    async def one(index: int, image: Image) -> Facts | PictureProblem:
         try:
             return await facts_of(index, image)
         except Problem as problem:

@@ -13,7 +13,8 @@ from models.onnx_file.file import FileStamp
 from models.onnx_file.printable import printable
 from service.errors import NotReady
 from service.inference.device import Device, DeviceError
-from service.inference.engine import Engine, Workplaces
+from service.inference.engine import Engine
+from service.inference.execution import Workplaces
 from service.inference.session import OpenModels, open_models
 from service.monitoring import metrics
 from service.monitoring.drift import DriftReport
@@ -149,6 +150,16 @@ class Catalog:
         """
         self.check_opened()
         return self._snapshot.regressor(name)
+
+    def engine(self, name: str | None) -> Engine[Any]:
+        """The named model, whatever its task, or the default classifier, or the default regressor.
+
+        Raises:
+            UnknownModel: There is none of that name; the detail lists what there is.
+            NotReady: No model could be opened.
+        """
+        self.check_opened()
+        return self._snapshot.engine(name)
 
     @property
     def closed(self) -> bool:

@@ -50,6 +50,11 @@ class Snapshot:
         """The named regressor, or the default. Raises UnknownModel."""
         return _find("regressor", name or self.default_regressor or "", name, self.regressors)
 
+    def engine(self, name: str | None) -> Engine[Any]:
+        """The named model, or the default classifier, or the default regressor. Raises UnknownModel."""
+        default = self.default_classifier or self.default_regressor or ""
+        return _find("model", name or default, name, self.engines)
+
 
 def _default(wanted: str, engines: Mapping[str, object]) -> str | None:
     """The wanted model, or the first there is."""

@@ -18,7 +18,7 @@ def create_app(application: Application) -> Edge:
     service = declare(lambda: application)
     trace = open_trace()
     return Edge(
-        service.to_asgi(), application, Routes(application, service), trace, lifespan(application, trace)
+        service.to_asgi(), application, Routes.of(application, service), trace, lifespan(application, trace)
     )
 
 

@@ -5,7 +5,6 @@ archived. The evaluation counts unmatched feedback (training/evaluation/online.p
 """
 
 import queue
-from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from service.application import Application
 from service.errors import Malformed, NotLogged, Overloaded
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead, read_body
+from service.http.endpoint import Respond
 
 MAX_BODY_BYTES = 4 * 2**10
 
@@ -24,7 +24,7 @@ USAGE = (
 )
 
 
-def respond(application: Application) -> Callable[[Scope, RequestHead, Receive], Awaitable[Response]]:
+def respond(application: Application) -> Respond:
     """The endpoint: 202 with what was understood."""
 
     async def post_feedback(scope: Scope, head: RequestHead, receive: Receive) -> Response:

@@ -1,7 +1,7 @@
 """The calls that take pictures: one, or many in one request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,8 +11,7 @@ from service.application import Application
 from service.http.asgi_types import Message, Receive, Scope
 from service.http.body import RequestHead, read_form, read_pictures
 from service.http.disconnect import cancel_on_disconnect
-
-Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
+from service.http.endpoint import Respond
 
 Call = Callable[[Any, str | None], Coroutine[Any, Any, BaseModel]]
 """A method of the predictor: (image or images, name of the model) -> the answer."""
@@ -24,7 +23,7 @@ def respond_one(application: Application, call: Call) -> Respond:
 
     async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         if application.rate_limiter.enabled:
-            application.rate_limiter.charge(_client(application, scope, head))
+            application.rate_limiter.charge(application.client_of(scope, head))
         with application.upload_budget.reserve(settings.max_upload_bytes) as reservation:
             form = await read_form(head, receive, reservation)
             return _json(await cancel_on_disconnect(scope, receive, call(form.image, form.model)))
@@ -37,7 +36,7 @@ def respond_batch(application: Application, call: Call) -> Respond:
     settings = application.settings
 
     async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        client = _client(application, scope, head)
+        client = application.client_of(scope, head)
         application.rate_limiter.charge(client)
         complete = asyncio.Event()
 
@@ -62,8 +61,3 @@ def respond_batch(application: Application, call: Call) -> Respond:
 
 def _json(answer: BaseModel) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
-
-
-def _client(application: Application, scope: Scope, head: RequestHead) -> object:
-    address = scope["client"][0] if scope.get("client") else ""
-    return application.keys.client(head.headers, address)

@@ -2,7 +2,6 @@
 
 import functools
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import bentoml
@@ -12,9 +11,8 @@ from service.api import openapi
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
+from service.http.endpoint import Respond
 from service.monitoring import metrics
-
-Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
 
 
 def models(application: Application) -> Respond:

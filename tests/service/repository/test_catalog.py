@@ -28,7 +28,7 @@ def zoo(tmp_path):
 
 
 def session_of(engine):
-    return weakref.ref(engine._pipeline._model.session)
+    return weakref.ref(engine._execution._pipeline._model.session)
 
 
 def threads():

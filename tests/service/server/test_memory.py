@@ -64,7 +64,8 @@ import re, resource
 from pathlib import Path
 import numpy as np
 from models.model import ZOO, read_model_file
-from service.inference.engine import Engine, Workplaces
+from service.inference.engine import Engine
+from service.inference.execution import Workplaces
 from service.inference.device import choose_device
 from service.inference.session import open_model_on
 from service.settings import Settings

@@ -1,0 +1,99 @@
+"""The intake: what every protocol does with a request before and around its own form.
+
+The rate of the client, the bytes of the body, the work that ends when the client goes: as for /classify.
+"""
+
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from service.answers import PictureProblem
+from service.application import Application
+from service.errors import Problem, TooLarge
+from service.http.asgi_types import Receive, Scope
+from service.http.body import MAX_BATCH_PICTURES, RequestHead, read_body
+from service.http.disconnect import cancel_on_disconnect
+from service.prediction.predictor import Predicted
+
+Result = TypeVar("Result")
+
+
+class Intake:
+    """One request to a protocol, from its head to its predictions."""
+
+    def __init__(self, application: Application, scope: Scope, head: RequestHead, receive: Receive) -> None:
+        """Take a request in.
+
+        Args:
+            application: Answers it.
+            scope: Of the request.
+            head: Of the request.
+            receive: Of the request.
+        """
+        self._application = application
+        self._scope, self._receive = scope, receive
+        self.head = head
+        self.model: str | None = scope.get("path_params", {}).get("name")
+
+    @asynccontextmanager
+    async def body(self, limit: int) -> AsyncIterator[bytes]:
+        """All of the body, whose bytes count against the upload budget until the block ends.
+
+        Args:
+            limit: Bytes that it may have.
+
+        Raises:
+            RateLimited: The client sends too many requests.
+            TooLarge: The body has more bytes.
+            Overloaded: All bodies together have more bytes than the upload budget.
+            ClientDisconnected: The body breaks off.
+        """
+        self._application.rate_limiter.charge(self._client)
+        with self._application.upload_budget.reserve(limit) as reservation:
+            yield await read_body(self.head, self._receive, reservation)
+
+    async def predict(self, call: str, image: bytes, model: str | None) -> Predicted:
+        """What a model says of the one picture of this request; raises Problem.
+
+        Args:
+            call: The path of the endpoint.
+            image: The bytes of one image file.
+            model: Any model; None for the default.
+        """
+        return await self.work(self._application.predictor.predict(call, image, model))
+
+    async def predict_each(
+        self, call: str, images: Iterable[bytes | Problem], model: str | None
+    ) -> list[Predicted | PictureProblem]:
+        """What a model says of each picture of this request, in order.
+
+        Args:
+            call: The path of the endpoint.
+            images: The bytes of image files, or what is wrong with one; their number is bounded here.
+            model: Any model; None for the default.
+
+        Raises:
+            Problem: The model is unknown, or there are too many pictures.
+        """
+        return await self.work(self._application.predictor.predict_each(call, self._counted(images), model))
+
+    def charge_extra(self, pictures: int) -> None:
+        """Count more pictures of this request against the rate of its client."""
+        for _ in range(pictures):
+            self._application.rate_limiter.charge_extra(self._client)
+
+    async def work(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of some work, which is cancelled when the client disconnects; raises what it raises."""
+        return await cancel_on_disconnect(self._scope, self._receive, work)
+
+    async def _counted(self, images: Iterable[bytes | Problem]) -> AsyncIterator[bytes | Problem]:
+        for index, image in enumerate(images):
+            if index == MAX_BATCH_PICTURES:
+                raise TooLarge(f"One request takes at most {MAX_BATCH_PICTURES} pictures; send several.")
+            if index:
+                self.charge_extra(1)
+            yield image
+
+    @property
+    def _client(self) -> object:
+        return self._application.client_of(self._scope, self.head)
