@@ -16,6 +16,8 @@ from service import malloc
 from service.cores import usable_cores
 from service.monitoring.logging import configure_logging
 from service.monitoring.shared.folder import new_shared_folder
+from service.options import read_options
+from service.port import PortError
 from service.settings import Settings, SettingsError, read_settings
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a folder of the system, used where no other can be written
@@ -26,10 +28,9 @@ def main() -> None:
     # uvicorn raises the signal that ended it once more when all is answered; by default that would be a
     # death with exit code -15.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    options = _options()
     try:
-        settings = read_settings()
-    except SettingsError as error:
+        options, settings = read_options(), read_settings()
+    except (PortError, SettingsError) as error:
         sys.exit(f"error: {error}")
     configure_logging(settings.log_format)
     malloc.limit_arenas()
@@ -79,14 +80,6 @@ def _serve_in_workers(settings: Settings, workers: int, options: argparse.Namesp
         import_application()
         opened = opening.result()
     serve.serve_in_workers(settings, workers, opened, options.host, options.port)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models of the zoo.")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
-    parser.add_argument("--port", type=int, default=3000)
-    parser.add_argument("--check", action="store_true", help="open and verify everything, then end")
-    return parser.parse_args()
 
 
 def _find_temporary_folder() -> None:

@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 from service.answers import ClassAnswer, ClassAnswers, PriceAnswer, PriceAnswers
 from service.api.edge import Edge
 from service.api.routes import Routes
+from service.api.surroundings import around
 from service.application import Application
 from service.http.asgi_types import App
 from service.settings import read_settings
@@ -128,9 +129,9 @@ def _application() -> Application:
     return Application.open_or_explain(read_settings())
 
 
-def _edge(app: App) -> Edge:
+def _edge(app: App) -> App:
     application = _application()
-    return Edge(app, application, Routes.of(application, Glimpse))
+    return around(Edge(app, application, Routes.of(application, Glimpse)), application.settings)
 
 
 Glimpse = declare(_application)

@@ -1,5 +1,6 @@
 """Every setting of the service, read once in each process from the environment (prefix GLIMPSE_)."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -9,6 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.image.decode import FORMATS, MAX_PIXELS, Format
 from models.model import ZOO
 from service.cores import usable_cores
+
+ROOT_PATH = r"^((/[\w.~-]+)+)?$"
 
 
 class SettingsError(Exception):
@@ -27,6 +30,9 @@ CommaSeparated = (NoDecode, BeforeValidator(_split))
 """Not JSON, which pydantic-settings expects of lists."""
 
 Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *CommaSeparated]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,]+)$")]
+Origins = Annotated[tuple[Origin, ...], *CommaSeparated]
+RootPath = Annotated[str, Field(pattern=ROOT_PATH)]
 Protocol = Literal["hugging-face"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 Protocols = Annotated[tuple[Protocol, ...], *CommaSeparated]
@@ -91,6 +97,13 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     """Addresses, separated by commas, whose X-Forwarded-For is believed when clients are counted."""
 
+    root_path: RootPath = ""
+    """The path under which a proxy shows the service, such as /glimpse; the proxy may remove it or leave it
+    there. A trusted proxy may say another in X-Forwarded-Prefix."""
+
+    cors_origins: Origins = ()
+    """Origins of other sites whose pages may ask, separated by commas (https://shop.example), or *."""
+
     max_pixels: Positive = MAX_PIXELS
     """Of one picture, read from its header before it is decoded."""
 
@@ -149,6 +162,11 @@ class Settings(BaseSettings):
         if value and info.data.get("prediction_log") is None:
             raise ValueError("pictures are kept beside the prediction log; set GLIMPSE_PREDICTION_LOG too")
         return value
+
+
+def is_root_path(text: str) -> bool:
+    """Whether a text may stand for `root_path`."""
+    return re.fullmatch(ROOT_PATH, text, re.ASCII) is not None
 
 
 def read_settings() -> Settings:

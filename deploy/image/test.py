@@ -40,9 +40,14 @@ def main() -> None:
     # A run that is stopped with `kill` shall leave no container behind either.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     engine = find_engine()
-    with built_image(engine), running(engine) as url:
-        check_answers(url)
-        check_inside(engine)
+    with built_image(engine):
+        with running(engine) as url:
+            check_answers(url)
+            check_inside(engine)
+        # As SageMaker starts every image, which then listens on another port.
+        with running(engine, "serve", port=8080) as url:
+            check_answers(url)
+            check_health(engine)
 
 
 def find_engine() -> str:
@@ -80,12 +85,19 @@ def built_image(engine: str) -> Iterator[None]:
 
 
 @contextmanager
-def running(engine: str) -> Iterator[str]:
-    """The base URL of a container that runs the image and is ready."""
+def running(engine: str, *arguments: str, port: int = 3000) -> Iterator[str]:
+    """The base URL of a container that runs the image and is ready.
+
+    Args:
+        engine: docker or podman.
+        arguments: Of the image.
+        port: That it listens on with these.
+    """
     started = time.monotonic()
     try:
-        run(engine, "run", "--detach", f"--name={NAME}", "--publish=127.0.0.1::3000", *LOCKED, NAME)
-        url = "http://" + output(engine, "port", NAME, "3000/tcp")
+        published = f"--publish=127.0.0.1::{port}"
+        run(engine, "run", "--detach", f"--name={NAME}", published, *LOCKED, NAME, *arguments)
+        url = "http://" + output(engine, "port", NAME, f"{port}/tcp")
         wait_until_ready(url)
         print(f"ready after {time.monotonic() - started:.1f} s", flush=True)
         yield url
@@ -155,10 +167,15 @@ def check_inside(engine: str) -> None:
     assert works(*inside, "python3", "-c", "import onnxruntime")
     assert not works(*inside, "python3", "-c", "import torch"), "torch is in the image"
     assert not works(*inside, "touch", "/bento/x"), "the service could change its own code"
-    probe = json.loads(output(engine, "inspect", "--format={{json .Config.Healthcheck.Test}}", NAME))
-    assert works(*inside, *probe[1:]), "its own health check fails"
+    check_health(engine)
     log = subprocess.run([engine, "logs", NAME], capture_output=True, text=True)
     assert "telemetry" not in log.stdout + log.stderr, "onnxruntime reports to its maker"
+
+
+def check_health(engine: str) -> None:
+    """The image's own health check finds the service."""
+    probe = json.loads(output(engine, "inspect", "--format={{json .Config.Healthcheck.Test}}", NAME))
+    assert works(engine, "exec", NAME, *probe[1:]), "its own health check fails"
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:

@@ -38,8 +38,8 @@ NOT_SENT = frozenset({
 })  # fmt: skip
 
 
-def document(service: bentoml.Service[Any]) -> bytes:
-    """The OpenAPI document of the service, as JSON."""
+def document(service: bentoml.Service[Any], root_path: str = "") -> bytes:
+    """The OpenAPI document of the service, as JSON; root_path: where a proxy shows it."""
     spec = service.openapi_spec.asdict()
     calls = {path: item for path, item in spec["paths"].items() if "post" in item}
     for item in calls.values():
@@ -50,7 +50,7 @@ def document(service: bentoml.Service[Any]) -> bytes:
         {
             "openapi": OPENAPI,
             "info": {"title": "Glimpse", "version": VERSION, "description": service.inner.__doc__},
-            "servers": spec["servers"],
+            "servers": [{"url": root_path}] if root_path else spec["servers"],
             "paths": calls | _gets() | _posts(),
             "components": {"schemas": answers | own["$defs"]},
         }

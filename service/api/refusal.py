@@ -34,7 +34,7 @@ KEPT_HEADS = 1024
 MAX_HEAD_BYTES = 2**10
 """Of a request that is looked at before it is parsed: KEPT_HEADS of them are remembered."""
 
-UNUSUAL_HEADERS = (b"transfer-encoding", b"expect", b"connection", b"x-request-id", b"upgrade")
+UNUSUAL_HEADERS = (b"transfer-encoding", b"expect", b"connection", b"x-request-id", b"upgrade", b"origin")
 """Requests with one of these are left to the parser."""
 
 
@@ -43,6 +43,7 @@ class EarlyRefusals(Refusals):
 
     def __init__(self, application: Application) -> None:
         self._keys = application.keys
+        self._answers_pages = bool(application.settings.cors_origins)
         catalog = application.catalog
         self._find: dict[bytes, Callable[[str | None], Engine[Any]]] = {
             b"/classify": catalog.classifier,
@@ -71,6 +72,8 @@ class EarlyRefusals(Refusals):
 
         The model that counts is the one in the query, or the default: one in the form is not known yet.
         """
+        if self._answers_pages and any(name == b"origin" for name, _ in headers):
+            return None  # a page of another origin reads no response without the headers for it
         path, _, query = url.partition(b"?")
         refusal = self._refusal(path, RequestHead({}, query).model if query else None, passes=True)
         if refusal is None or not self._keys.is_valid(dict(headers)):

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from python_multipart.multipart import parse_options_header
 
+from models.image.decode import pixel_count
 from service.errors import Malformed, TooLarge
 from service.http.asgi_types import Receive
 from service.http.disconnect import ClientDisconnected
@@ -25,6 +26,10 @@ MAX_BATCH_PICTURES = 256
 
 MAX_FIELD_BYTES = 16 * 2**10
 """Of a field that is not a picture."""
+
+
+UNTYPED = (b"", b"application/x-www-form-urlencoded")
+"""What many clients send for bytes: nothing, and `curl --data-binary` the type of a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class RequestHead:
 async def read_form(head: RequestHead, receive: Receive, reservation: Reservation) -> Form:
     """Read a multipart form with `image` and optionally `model`, or a bare picture with ?model=.
 
+    Bytes without a type, or with the one that curl gives to any, are looked at.
+
     Raises:
         Malformed: The body is neither, or a field is missing or repeated.
         TooLarge: The body has more bytes than were reserved.
@@ -91,8 +98,11 @@ async def read_form(head: RequestHead, receive: Receive, reservation: Reservatio
                 "The field `image` is missing; send the picture in it (curl -F image=@picture.jpg)."
             )
         return Form(fields["image"], _text(fields.get("model")) or head.model)
-    if content_type.startswith(b"image/") or content_type == b"application/octet-stream":
-        return Form(b"".join([chunk async for chunk in body]), head.model)
+    is_declared = content_type.startswith(b"image/") or content_type == b"application/octet-stream"
+    if is_declared or content_type in UNTYPED:
+        image = b"".join([chunk async for chunk in body])
+        if is_declared or pixel_count(image) is not None:
+            return Form(image, head.model)
     raise Malformed(
         "Send the picture as the field `image` of a multipart/form-data form (curl -F"
         " image=@picture.jpg), or as the body with its own type (Content-Type: image/jpeg)."

@@ -22,6 +22,8 @@ class ProblemBody(BaseModel):
     title: str
     status: int
     detail: str
+    error: str
+    """The detail once more, for clients of other protocols, which print this member."""
     request_id: str
 
 
@@ -31,7 +33,7 @@ def problem_response(
     """A response with this problem as its body."""
     # Not validated: a detail may quote text of a client that is not valid Unicode.
     body = ProblemBody.model_construct(
-        type="about:blank", title=title, status=status, detail=detail, request_id=request_id
+        type="about:blank", title=title, status=status, detail=detail, error=detail, request_id=request_id
     )
     content = json.dumps(vars(body), ensure_ascii=False).encode("utf-8", "replace")
     return Response(content, status, headers, PROBLEM_JSON)

@@ -95,7 +95,6 @@ def _config(application: Application, host: str, port: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # service/http/forwarded.py
         timeout_graceful_shutdown=math.ceil(settings.deadline_ms / 1000) + 5,
     )

@@ -14,6 +14,8 @@ from service.http.body import RequestHead
 from service.http.endpoint import Respond
 from service.monitoring import metrics
 
+KEPT_DOCUMENTS = 8
+
 
 def models(application: Application) -> Respond:
     """GET /models: the cards of all models, and where each runs."""
@@ -31,10 +33,10 @@ async def metrics_text(scope: Scope, head: RequestHead, receive: Receive) -> Res
 
 
 def docs(service: bentoml.Service[Any]) -> Respond:
-    """GET /docs.json: OpenAPI, made at the first request."""
-    document = functools.cache(functools.partial(openapi.document, service))
+    """GET /docs.json: OpenAPI, made at the first request for each path that proxies show it under."""
+    document = functools.lru_cache(KEPT_DOCUMENTS)(functools.partial(openapi.document, service))
 
     async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        return Response(document(), media_type="application/json")
+        return Response(document(scope.get("root_path", "")), media_type="application/json")
 
     return respond

@@ -68,6 +68,14 @@ def test_malformed_forms(server, content, content_type):
     assert_problem(CLIENT.post(f"{server}/classify", content=content, headers=headers), 400)
 
 
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded"])
+def test_a_picture_without_a_type_is_looked_at(server, content_type):
+    typed = CLIENT.post(f"{server}/classify", content=PNG, headers={"Content-Type": "image/png"})
+    untyped = CLIENT.post(f"{server}/classify", content=PNG, headers={"Content-Type": content_type})
+
+    assert (untyped.status_code, untyped.json()["label"]) == (200, typed.json()["label"])
+
+
 def test_missing_field(server):
     answer = CLIENT.post(f"{server}/classify", files={"picture": PNG})
 
@@ -142,6 +150,7 @@ def assert_problem(answer: httpx.Response, status: int) -> dict[str, object]:
     assert problem["status"] == status
     assert problem["title"]
     assert problem["detail"].endswith((".", "!"))
+    assert problem["error"] == problem["detail"]
     assert "Traceback" not in answer.text
     assert str(REPO) not in answer.text
     assert problem["request_id"] == answer.headers["x-request-id"]
