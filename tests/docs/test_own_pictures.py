@@ -6,7 +6,6 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 
 from loadtests.server import REPO, serving
 from models.model import ZOO, find_model_files, open_model
+from tests.support.console import Step, steps
 from tests.support.http_calls import CLIENT
 from tests.support.log_folder import lines_of
 from tests.support.waiting import wait_for
@@ -31,20 +31,6 @@ PLACES = {"samples": (), "check": ("data",), "rm": ("data", "zoo")}
 
 WORD = re.compile(r"[a-z][a-z_-]{2,}")
 SHOWN = re.compile(r'"(model|label|familiar|coverage|currency|request_id|truth)": ("[^"]*"|[\w.]+)')
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command of the page, and what the page shows of its output."""
-
-    command: str
-    shown: str
-
-
-def steps(page: str) -> Iterator[Step]:
-    for block in re.findall(r"^```console\n(.+?)^```", page, re.MULTILINE | re.DOTALL):
-        for command, shown in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-            yield Step(command.replace("\\\n", " "), shown)
 
 
 class Reader:
