@@ -27,7 +27,7 @@ CommaSeparated = (NoDecode, BeforeValidator(_split))
 """Not JSON, which pydantic-settings expects of lists."""
 
 Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *CommaSeparated]
-Protocol = Literal["hugging-face"]
+Protocol = Literal["kserve", "vertex", "sagemaker", "mlflow", "open-inference", "hugging-face"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 Protocols = Annotated[tuple[Protocol, ...], *CommaSeparated]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), *CommaSeparated]
