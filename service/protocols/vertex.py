@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import NotReady
+from service.errors import NotReady, Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.http.json_body import parse_object
 from service.protocols import rows
 from service.protocols.intake import Intake
+
+CODES = {
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""Google's names of errors by status; any other is an INVALID_ARGUMENT."""
 
 
 def endpoints(application: Application) -> Iterator[Endpoint]:
@@ -45,11 +55,21 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response()
 
     if route:
-        yield Endpoint(route, ("POST",), predict, traced=True, takes=_takes)
+        yield Endpoint(route, ("POST",), predict, traced=True, render=render, takes=_takes)
     if settings.aip_health_route:
         yield Endpoint(
             settings.aip_health_route, ("GET", "HEAD"), health, is_open=True, takes=lambda head: True
         )
+
+
+def render(problem: Problem, request_id: str) -> Response:
+    """An error as Google's clients know it: https://cloud.google.com/apis/design/errors."""
+    error = {
+        "code": problem.status,
+        "message": problem.detail,
+        "status": CODES.get(problem.status, "INVALID_ARGUMENT"),
+    }
+    return Response(json.dumps({"error": error}), problem.status, problem.headers, "application/json")
 
 
 def _takes(head: RequestHead) -> bool:
