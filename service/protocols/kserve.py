@@ -18,7 +18,6 @@ from service.errors import Malformed, NotReady, Problem, UnknownModel
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 from service.http.endpoint import Endpoint, Respond
-from service.http.json_body import parse_object
 from service.prediction.predictor import Predicted
 from service.protocols import rows
 from service.protocols.intake import Intake
@@ -76,7 +75,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
             intake = Intake(application, scope, head, receive)
             _check_version(find[verb](intake.model).card, scope)
             async with intake.body(application.settings.max_json_bytes) as body:
-                request = parse_object(body)
+                request = rows.parse(body)
                 member, items = _items(request)
                 predictions = await rows.predict(application, intake, path, items, intake.model)
             if member == "examples":

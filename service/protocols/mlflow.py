@@ -15,7 +15,6 @@ from service.errors import Malformed, NotReady, Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 from service.http.endpoint import Endpoint
-from service.http.json_body import parse_object
 from service.protocols import rows
 from service.protocols.base64_picture import picture_name
 from service.protocols.intake import Intake
@@ -47,7 +46,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     async def invoke(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         intake = Intake(application, scope, head, receive)
         async with intake.body(application.settings.max_json_bytes) as body:
-            request = parse_object(body)
+            request = rows.parse(body)
             model = rows.named_model(request, "params", head)
             predictions = await rows.predict(application, intake, INVOCATIONS, _items(request), model)
         answer = {"predictions": predictions.as_json()} | predictions.source()

@@ -12,12 +12,17 @@ from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Malformed, Problem, TooLarge
 from service.http.body import MAX_BATCH_PICTURES, RequestHead
+from service.http.json_body import parse_object
 from service.monitoring import request_context
 from service.prediction.predictor import Predicted
 from service.protocols.base64_picture import picture_name, picture_of
 from service.protocols.intake import Intake
 
 JSON = b"application/json"
+
+MAX_VALUES = 2**17
+"""In the JSON of one request: 256 rows with hundreds of columns. Thirty million lists would fit into its
+bytes and take two gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ async def answer_one(intake: Intake, call: str, image: bytes, model: str | None)
 def facts_of(row: Predicted | PictureProblem) -> dict[str, Any]:
     """One prediction, or what is wrong with its picture, as JSON."""
     return row.model_dump() if isinstance(row, PictureProblem) else dict(vars(row.facts))
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The object in a body. Raises Malformed or TooLarge."""
+    return parse_object(body, MAX_VALUES)
 
 
 def check_count(rows: object, member: str) -> list[Any]:

@@ -12,11 +12,11 @@ from typing import Any
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import Malformed, NotReady
+from service.errors import NotReady, Problem
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.body import MAX_BATCH_PICTURES, RequestHead
 from service.http.endpoint import Endpoint
-from service.http.json_body import parse_json, parse_object
+from service.http.json_body import parse_json
 from service.protocols import rows
 from service.protocols.intake import Intake
 
@@ -25,6 +25,9 @@ READ = ("GET", "HEAD")
 
 JSON_LINES = frozenset({b"application/jsonlines", b"application/x-jsonlines", b"application/jsonl"})
 """What batch transform sends for a file of lines."""
+
+MAX_LINE_VALUES = rows.MAX_VALUES // MAX_BATCH_PICTURES
+"""In the JSON of one line."""
 
 ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 MODEL = re.compile(r"(?:^|[,;\s])model=([^,;\s]+)")
@@ -54,7 +57,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
             if not rows.is_json(head, body):
                 answer = await rows.answer_one(intake, INVOCATIONS, body, _model(head))
             else:
-                items = rows.check_count(parse_object(body).get("instances"), "instances")
+                items = rows.check_count(rows.parse(body).get("instances"), "instances")
                 predictions = await rows.predict(application, intake, INVOCATIONS, items, _model(head))
                 answer = {"predictions": predictions.as_json()} | predictions.source()
         return Response(json.dumps(answer), media_type="application/json")
@@ -92,6 +95,6 @@ def _model(head: RequestHead) -> str | None:
 def _line(line: bytes) -> Any:
     """The item on a line; where it is no JSON, something that is no picture either."""
     try:
-        return parse_json(line)
-    except Malformed:
+        return parse_json(line, MAX_LINE_VALUES)
+    except Problem:
         return None

@@ -14,7 +14,6 @@ from service.errors import NotReady, Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 from service.http.endpoint import Endpoint
-from service.http.json_body import parse_object
 from service.protocols import rows
 from service.protocols.intake import Intake
 
@@ -41,7 +40,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
             if not rows.is_json(head, body):  # rawPredict sends what its caller sent
                 answer = await rows.answer_one(intake, route, body, head.model)
             else:
-                request = parse_object(body)
+                request = rows.parse(body)
                 model = rows.named_model(request, "parameters", head)
                 items = rows.check_count(request.get("instances"), "instances")
                 predictions = await rows.predict(application, intake, route, items, model)

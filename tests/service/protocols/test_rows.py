@@ -54,6 +54,8 @@ DIALECTS = {
         {"key": "1", "image_bytes": {"b64": B64}},
         {"input_1": B64},
         [B64],
+        B64.rstrip("="),
+        B64.replace("+", "-").replace("/", "_"),
     ],
     ids=str,
 )
@@ -74,7 +76,9 @@ def test_forms_of_a_picture(item):
         ({"image": {"image": {"image": {"image": {"image": B64}}}}}, "in base64"),
         ("", None),
         ("%%%", "not base64"),
-        (B64[:-1], "not base64"),
+        (B64[:-2] + "!", "not base64"),
+        (B64 + "A", "not base64"),
+        ("\ud800", "not base64"),
         ("Ünïcode", "not base64"),
         ("data:image/png,raw", "in base64"),
         ("https://example.org/7.png", "not fetched"),
@@ -101,7 +105,7 @@ def answered(zoo):
         "no list": 5,
         "text": "junk!",
         "too many": [B64] * 257,
-        "very many": [0] * 10**5,
+        "very many": [0] * 10**6,
     }
     requests = {
         (dialect, name): post(path, json=body(items))
@@ -177,6 +181,7 @@ HOSTILE = {
     "frame without columns": b'{"dataframe_split": {"columns": [], "data": [[]]}}',
     "frame with wild columns": b'{"dataframe_split": {"columns": [{}, []], "data": [[1, 2]]}}',
     "frame without rows": b'{"dataframe_split": {"columns": ["image"], "data": {"a": 1}}}',
+    "a million lists": b'{"instances": [' + b"[]," * 10**6 + b"[]]}",
     "columns without a picture": b'{"inputs": {"a": [1], "b": [2]}}',
 }
 

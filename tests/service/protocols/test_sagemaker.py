@@ -118,7 +118,9 @@ def test_ping(zoo):
 
 
 def test_lines_of_batch_transform(server):
-    lines = "\n".join([json.dumps({"b64": FOUR}), "", json.dumps(B64), "{no json", "7", json.dumps([B64])])
+    lines = "\n".join(
+        [json.dumps({"b64": FOUR}), "", json.dumps(B64), "{no json", "[]," * 10**4, json.dumps([B64])]
+    )
     response = CLIENT.post(
         f"{server}/invocations", content=lines, headers={"Content-Type": "application/jsonlines"}
     )
