@@ -138,7 +138,7 @@ def test_python_for_vertex(url):
     }
 
     def answer(call: Call):
-        if call.path.endswith(("redict", "rawPredict")):
+        if call.path.endswith((":predict", ":rawPredict")):
             return hand_on(call, f"{url}/predict")
         operation = {"name": f"{MODEL}/operations/1", "done": True}
         if call.method == "DELETE":

@@ -103,11 +103,17 @@ def test_googles_clients(zoo, tmp_path):
 
 def test_parameters_name_a_model(zoo):
     rows = {"instances": [B64], "parameters": {"model": "cars-mlp"}}
-    as_rows, as_picture = ask(
-        zoo, post("/predict", json=rows), post("/predict?model=cars-mlp", content=PNG), **ROUTES
+    as_rows, in_query, as_picture = ask(
+        zoo,
+        post("/predict", json=rows),
+        post("/predict?model=cars-mlp", json={"instances": [B64]}),
+        post("/predict?model=cars-mlp", content=PNG),
+        **ROUTES,
     )
 
+    assert set(as_rows.json()) == {"predictions"}
     assert as_rows.json()["predictions"][0]["price"] == as_picture.json()["price"]
+    assert in_query.json() == as_rows.json()
 
 
 def test_errors_have_googles_form(zoo):
