@@ -17,7 +17,7 @@ from service.cores import usable_cores
 from service.monitoring.logging import configure_logging
 from service.monitoring.shared.folder import new_shared_folder
 from service.options import read_options
-from service.port import PortError
+from service.port import SERVE, PortError
 from service.settings import Settings, SettingsError, read_settings
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a folder of the system, used where no other can be written
@@ -29,7 +29,8 @@ def main() -> None:
     # death with exit code -15.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        options, settings = read_options(), read_settings()
+        options = read_options()
+        settings = read_settings(serve=options.word == SERVE)
     except (PortError, SettingsError) as error:
         sys.exit(f"error: {error}")
     configure_logging(settings.log_format)

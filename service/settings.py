@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, Validat
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.image.decode import FORMATS, MAX_PIXELS, Format
-from models.model import ZOO
+from models.model import ZOO, find_model_files
 from service.cores import usable_cores
 
 ROOT_PATH = r"^((/[\w.~-]+)+)?$"
@@ -33,16 +33,21 @@ Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], *CommaS
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,]+)$")]
 Origins = Annotated[tuple[Origin, ...], *CommaSeparated]
 RootPath = Annotated[str, Field(pattern=ROOT_PATH)]
-Protocol = Literal["hugging-face"]
+Protocol = Literal["kserve", "vertex", "sagemaker", "mlflow", "open-inference", "hugging-face"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 Protocols = Annotated[tuple[Protocol, ...], *CommaSeparated]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), *CommaSeparated]
+Route = Annotated[str, Field(pattern=r"^(/[^\s{}?#]*)?$")]
+"""A path, or nothing."""
+
+SAGEMAKER_MODELS = Path("/opt/ml/model")
+"""Where SageMaker unpacks the model.tar.gz of a model, read-only."""
 
 
 class Settings(BaseSettings):
     """GLIMPSE_DEVICE=cpu and so on. Raises pydantic.ValidationError, naming the wrong variable."""
 
-    model_config = SettingsConfigDict(env_prefix="GLIMPSE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GLIMPSE_", frozen=True, validate_by_name=True)
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """cuda: without a working CUDA provider the service does not start. auto: the CPU then."""
@@ -86,6 +91,14 @@ class Settings(BaseSettings):
 
     protocols: Protocols = PROTOCOLS
     """Foreign protocols that are answered, separated by commas: all of these, fewer, or none."""
+
+    aip_predict_route: Route = Field("", validation_alias="AIP_PREDICT_ROUTE")
+    aip_health_route: Route = Field("", validation_alias="AIP_HEALTH_ROUTE")
+    """Paths at which Vertex AI is answered, which it sets itself, without the prefix."""
+
+    aip_storage_uri: str = Field("", validation_alias="AIP_STORAGE_URI")
+    """Set by Vertex AI: where the files of its model lie. A local folder is served where models_dir is not
+    set; anything else ends the start, as nothing is ever fetched."""
 
     api_keys: Keys = ()
     """Separated by commas, each of 16 characters at least. Any of them opens everything; the page and the
@@ -169,14 +182,39 @@ def is_root_path(text: str) -> bool:
     return re.fullmatch(ROOT_PATH, text, re.ASCII) is not None
 
 
-def read_settings() -> Settings:
+def read_settings(serve: bool = False) -> Settings:
     """The settings of this process, from its environment.
+
+    Args:
+        serve: Whether it was started as `serve`, as SageMaker does: its folder of models is then served, if
+            there are any in it and models_dir is not set.
 
     Raises:
         SettingsError: A variable is wrong; the message says which, and what is wrong with it.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        wrong = [f"GLIMPSE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        wrong = [f"{_variable('.'.join(map(str, e['loc'])))}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n       ".join(wrong)) from None
+    folder = None if "models_dir" in settings.model_fields_set else _platform_models(settings, serve)
+    return settings.model_copy(update={"models_dir": folder}) if folder else settings
+
+
+def _variable(name: str) -> str:
+    return name if name.startswith("AIP_") else f"GLIMPSE_{name.upper()}"
+
+
+def _platform_models(settings: Settings, serve: bool) -> Path | None:
+    """The folder of models that the platform has laid out; None where it has none. Raises SettingsError."""
+    if "vertex" in settings.protocols and settings.aip_storage_uri:
+        folder = settings.aip_storage_uri.removeprefix("file://")
+        if "://" in folder:
+            raise SettingsError(
+                f"AIP_STORAGE_URI: {folder} is not fetched. Build the models into the image, or mount them,"
+                " and set GLIMPSE_MODELS_DIR; or upload the model without an artifact URI."
+            )
+        return Path(folder)
+    if serve and "sagemaker" in settings.protocols and SAGEMAKER_MODELS.is_dir():
+        return SAGEMAKER_MODELS if find_model_files(SAGEMAKER_MODELS) else None
+    return None

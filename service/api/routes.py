@@ -1,6 +1,7 @@
 """Which endpoint answers which path."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from service import protocols
 from service.api.endpoints import feedback, pictures, repository, static, system
 from service.application import Application
 from service.http.asgi_types import Scope
-from service.http.endpoint import Endpoint
+from service.http.endpoint import Endpoint, shared
 
 READ = ("GET", "HEAD")
 
@@ -23,17 +24,16 @@ class Routes:
         """Take endpoints; of those whose patterns match a path, the first answers.
 
         Raises:
-            ValueError: Two have the same path.
+            ValueError: Two have the same path, and neither says what it takes.
         """
-        self._plain: dict[str, Endpoint] = {}
+        by_path: dict[str, list[Endpoint]] = defaultdict(list)
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         for endpoint in endpoints:
             if "{" in endpoint.path:
                 self._patterns.append((compile_path(endpoint.path)[0], endpoint))
-            elif endpoint.path in self._plain:
-                raise ValueError(f"two endpoints at {endpoint.path}")
             else:
-                self._plain[endpoint.path] = endpoint
+                by_path[endpoint.path].append(endpoint)
+        self._plain = {path: shared(endpoints) for path, endpoints in by_path.items()}
 
     @staticmethod
     def of(application: Application, service: bentoml.Service[Any]) -> "Routes":

@@ -4,24 +4,31 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from service.errors import Malformed
+from service.errors import Malformed, TooLarge
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, max_values: int | None = None) -> Any:
     """The value in a body.
+
+    Args:
+        body: JSON.
+        max_values: Members and items that it may have, however deep; a list takes thirty times its bytes.
 
     Raises:
         Malformed: It is no JSON, has NaN or infinity in it, or is nested some hundreds deep.
+        TooLarge: It has more values. Commas and brackets in strings count as well.
     """
+    if max_values is not None and sum(map(body.count, (b",", b"[", b"{"))) > max_values:
+        raise TooLarge(f"The body has more than {max_values:,} values; send fewer pictures in one request.")
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The object in a body; an empty body stands for an empty object. Raises Malformed."""
-    value = parse_json(body) if body else {}
+def parse_object(body: bytes, max_values: int | None = None) -> dict[str, Any]:
+    """The object in a body, as parse_json; an empty body stands for an empty object."""
+    value = parse_json(body, max_values) if body else {}
     if not isinstance(value, dict):
         raise Malformed("Send a JSON object.")
     return value

@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from service.application import Application
 from service.http.endpoint import Endpoint
-from service.protocols import hugging_face
+from service.protocols import hugging_face, kserve, mlflow, open_inference, sagemaker, vertex
 from service.settings import Protocol
 
 PROTOCOLS: dict[Protocol, Callable[[Application], Iterable[Endpoint]]] = {
+    "kserve": kserve.endpoints,
+    "vertex": vertex.endpoints,
+    "sagemaker": sagemaker.endpoints,
+    "mlflow": mlflow.endpoints,
+    "open-inference": open_inference.endpoints,
     "hugging-face": hugging_face.endpoints,
 }
 

@@ -3,6 +3,7 @@
 The rate of the client, the bytes of the body, the work that ends when the client goes: as for /classify.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ from service.http.disconnect import cancel_on_disconnect
 from service.prediction.predictor import Predicted
 
 Result = TypeVar("Result")
+
+LARGE_BYTES = 64 * 2**10
+"""Of a picture that takes a noticeable time to be made of its text."""
 
 
 class Intake:
@@ -93,6 +97,8 @@ class Intake:
             if index:
                 self.charge_extra(1)
             yield image
+            if isinstance(image, bytes) and len(image) > LARGE_BYTES:
+                await asyncio.sleep(0)  # others have their turn before the next one is decoded
 
     @property
     def _client(self) -> object:
