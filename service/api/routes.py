@@ -18,7 +18,11 @@ READ = ("GET", "HEAD")
 
 
 class Routes:
-    """The endpoints of the service, by path."""
+    """The endpoints of the service, by path.
+
+    Attributes:
+        endpoints: All of them.
+    """
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         """Take endpoints; of those whose patterns match a path, the first answers.
@@ -26,9 +30,10 @@ class Routes:
         Raises:
             ValueError: Two have the same path, and neither says what it takes.
         """
+        self.endpoints = tuple(endpoints)
         by_path: dict[str, list[Endpoint]] = defaultdict(list)
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
-        for endpoint in endpoints:
+        for endpoint in self.endpoints:
             if "{" in endpoint.path:
                 self._patterns.append((compile_path(endpoint.path)[0], endpoint))
             else:
@@ -43,7 +48,9 @@ class Routes:
             application: What endpoints work with.
             service: Its APIs are the calls that take pictures; the predictor's methods have their names.
         """
-        return Routes([*_endpoints(application, service), *protocols.endpoints(application)])
+        foreign = [*protocols.endpoints(application)]
+        docs = Endpoint("/docs.json", READ, system.docs(application.settings, foreign))
+        return Routes([*_endpoints(application, service), docs, *foreign])
 
     def find(self, scope: Scope) -> Endpoint | None:
         """The endpoint for a request, whose scope gets `path_params`; None leaves the request to BentoML."""
@@ -65,7 +72,6 @@ def _endpoints(application: Application, service: bentoml.Service[Any]) -> Itera
     yield Endpoint("/feedback", ("POST",), feedback.respond(application), traced=True)
     yield Endpoint("/models", READ, system.models(application))
     yield Endpoint("/metrics", READ, system.metrics_text)
-    yield Endpoint("/docs.json", READ, system.docs(service))
     for path in static.PAGE_FILES:
         yield Endpoint(path, READ, static.respond, is_open=True)
     yield from repository.endpoints(application)

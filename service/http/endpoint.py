@@ -1,7 +1,8 @@
 """An endpoint: what answers the requests for one path."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -31,6 +32,9 @@ class Endpoint:
         is_open: Whether it needs no API key where keys are set.
         render: The form of its errors.
         takes: Which requests it answers where other endpoints have the same path; None: all that are left.
+        openapi: For /docs.json, OpenAPI's Operation Object of its methods: tags, summary, requestBody,
+            responses. What is left out is added: operationId, the parameters of the path, the errors; a
+            `default` among the responses is the form of all errors, where it is not problem+json.
     """
 
     path: str
@@ -40,6 +44,7 @@ class Endpoint:
     is_open: bool = False
     render: Render = problems.render
     takes: Callable[[RequestHead], bool] | None = None
+    openapi: Mapping[str, Any] | None = None
 
     def check_method(self, method: str, path: str) -> None:
         """Raise MethodNotAllowed where the endpoint does not answer this method."""

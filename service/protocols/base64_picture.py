@@ -15,6 +15,12 @@ BASE64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 
 USAGE = 'A picture is a string in base64, "data:image/png;base64,...", {"b64": "..."} or {"image": ...}.'
 
+EXAMPLE = (
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcAQAAAABaduI5AAAAP0lEQVR42mP8z8DwkYmBgYEBO8HIwcDEwPAHwmVh+H8CLgtlMfz/"
+    "L/8BKvZfASb7zwEm++M/TPYn3FA+7LYBAJQLEBG+P7pOAAAAAElFTkSuQmCC"
+)
+"""A seven as a PNG of 28 x 28 pixels, for the examples in /docs.json."""
+
 PICTURE_NAMES = ("image", "b64", "content", "image_bytes")
 """Members that hold a picture: our own, TensorFlow Serving's, Vertex AI's, and what many graphs have."""
 

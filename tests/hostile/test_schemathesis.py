@@ -23,6 +23,7 @@ GETS = ["/models", "/metrics", "/livez", "/readyz", "/v2/repository/index"]
 POSTS = ["/classify", "/price", "/classify/batch", "/price/batch"]
 # Off unless switched on: answered 404 and 403.
 OTHERS = ["/feedback", *(f"/v2/repository/models/{{name}}/{verb}" for verb in ("load", "unload"))]
+OWN = {*GETS, *POSTS, *OTHERS}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 FILES = [PNG, PNG[:300], b"", b"text", pictures.encoded(pictures.landscape(90, 60), "JPEG")]
 
@@ -36,10 +37,25 @@ def document(attacked):
     return schemathesis.openapi.from_url(f"{attacked.url}/docs.json")
 
 
-def test_the_document_knows_every_call(document):
-    operations = [result.ok() for result in document.get_all_operations()]
+def ask(operation, mode, **path_parameters):
+    """Send what schemathesis makes up; the statuses that came back, each of them as promised."""
+    seen = set()
 
-    assert {operation.path for operation in operations} == {*GETS, *POSTS, *OTHERS}
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def sent(case):
+        case.path_parameters = {**case.path_parameters, **path_parameters}
+        seen.add(case.call_and_validate(checks=CHECKS).status_code)
+
+    sent()
+    return seen
+
+
+def test_the_document_knows_every_call(document):
+    paths = {result.ok().path for result in document.get_all_operations()}
+
+    assert paths >= OWN
+    assert "/hf/{name}" in paths
 
 
 @pytest.mark.parametrize("path", GETS)
@@ -57,13 +73,20 @@ def test_what_is_asked_without_a_body_is_answered_as_promised(document, path):
 )
 def test_what_is_posted_is_answered_as_promised(document, path, mode):
     """Both as the document describes and, in the negative mode, otherwise."""
-    seen = set()
+    seen = ask(document[path]["POST"], mode)
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
-    @given(case=document[path]["POST"].as_strategy(generation_mode=mode))
-    def ask(case):
-        seen.add(case.call_and_validate(checks=CHECKS).status_code)
-
-    ask()
     if path in POSTS:
         assert 400 in seen if mode is GenerationMode.NEGATIVE else 200 in seen
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_protocols_answer_as_they_promise(document, mode):
+    """Of a model that there is: the name is never what is wrong."""
+    foreign = [result.ok() for result in document.get_all_operations()]
+    foreign = [operation for operation in foreign if operation.path not in OWN]
+    assert foreign
+
+    for operation in foreign:
+        if operation.body or mode is GenerationMode.POSITIVE:
+            named = {"name": "digits-cnn"} if "{name}" in operation.path else {}
+            assert ask(operation, mode, **named)

@@ -8,9 +8,10 @@ from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
 
 PAGE = Path(__file__).parents[2] / "page"
-PAGE_FILES = {"/": "index.html"} | {
-    f"/{name}": name for name in ("page.css", "page.js", "answer.js", "dom.js", "format.js", "service.js")
-}
+STYLES = ("page.css", "docs.css")
+SCRIPTS = ("page.js", "answer.js", "dom.js", "format.js", "service.js", "docs.js", "openapi.js")
+
+PAGE_FILES = {"/": "index.html", "/docs": "docs.html"} | {f"/{name}": name for name in STYLES + SCRIPTS}
 """The file of each path, all of them named, so that nothing else in the folder is ever served."""
 
 PAGE_HEADERS = {

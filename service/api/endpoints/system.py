@@ -2,17 +2,17 @@
 
 import functools
 import json
-from typing import Any
+from collections.abc import Sequence
 
-import bentoml
 from starlette.responses import Response
 
 from service.api import openapi
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
 from service.http.body import RequestHead
-from service.http.endpoint import Respond
+from service.http.endpoint import Endpoint, Respond
 from service.monitoring import metrics
+from service.settings import Settings
 
 KEPT_DOCUMENTS = 8
 
@@ -32,9 +32,14 @@ async def metrics_text(scope: Scope, head: RequestHead, receive: Receive) -> Res
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 
-def docs(service: bentoml.Service[Any]) -> Respond:
-    """GET /docs.json: OpenAPI, made at the first request for each path that proxies show it under."""
-    document = functools.lru_cache(KEPT_DOCUMENTS)(functools.partial(openapi.document, service))
+def docs(settings: Settings, protocols: Sequence[Endpoint]) -> Respond:
+    """GET /docs.json: OpenAPI, made at the first request for each path that proxies show it under.
+
+    Args:
+        settings: Its limits are described.
+        protocols: Endpoints that describe themselves.
+    """
+    document = functools.lru_cache(KEPT_DOCUMENTS)(functools.partial(openapi.document, settings, protocols))
 
     async def respond(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         return Response(document(scope.get("root_path", "")), media_type="application/json")

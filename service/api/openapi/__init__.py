@@ -1,0 +1,146 @@
+"""/docs.json: every call of the service as OpenAPI 3.1.
+
+Glimpse's own calls are described in calls.py; an endpoint of a protocol brings its own description
+(Endpoint.openapi), so that what is switched off is not described either.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from models.prediction_record import Truth
+from service.answers import ClassAnswer, ClassAnswers, ModelList, PriceAnswer, PriceAnswers
+from service.api.openapi.calls import TAGS, own_calls
+from service.api.openapi.errors import GET_ERRORS, PICTURE_ERRORS, Errors
+from service.api.openapi.schemas import JSON, REFERENCE
+from service.errors import Unauthorised
+from service.http import problems
+from service.http.endpoint import Endpoint
+from service.http.problems import ProblemBody
+from service.repository.index import IndexEntry
+from service.settings import Settings
+
+OPENAPI = "3.1.0"
+"""The first version whose schemas are JSON Schema, which is what pydantic writes."""
+
+VERSION = "1"
+"""Of the interface; the version of the server is its operator's business."""
+
+DESCRIPTION = "One picture in, a class or a price out. Every error says what to do about it."
+
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    ProblemBody, ClassAnswer, ClassAnswers, PriceAnswer, PriceAnswers, ModelList, IndexEntry, Truth,
+)  # fmt: skip
+"""Bodies that are made or read here, described by what makes or reads them."""
+
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+REQUEST_ID = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "description": "An id of your own, of at most 128 letters, digits and `._:-`; it comes back in the header"
+    " of that name, and in the answers of Glimpse's own calls.",
+    "schema": {"type": "string"},
+}
+
+
+def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str = "") -> bytes:
+    """The OpenAPI document of the service, as JSON.
+
+    Args:
+        settings: Its limits stand in the descriptions.
+        protocols: Endpoints of the protocols that are switched on.
+        root_path: Where a proxy shows the service; empty without one.
+    """
+    errors = Errors()
+    paths: dict[str, dict[str, Any]] = {}
+    for call in own_calls(settings):
+        operation = dict(call.operation)
+        operation["responses"] = operation["responses"] | errors.responses(call.errors)
+        paths.setdefault(call.path, {})[call.method] = _with_parameters(call.path, operation, settings)
+    for endpoint in protocols:
+        path = re.sub(r":\w+}", "}", endpoint.path)  # Starlette's {name:path}
+        for method in endpoint.methods:
+            if method != "HEAD":
+                operation = _with_parameters(path, _protocol_operation(endpoint, method, errors), settings)
+                item = paths.setdefault(path, {})
+                # Two protocols may share a path, and tell their requests apart.
+                other = item.get(method.lower())
+                item[method.lower()] = _of_both(other, operation) if other else operation
+    _, schemas = models_json_schema([(model, "serialization") for model in SCHEMAS], ref_template=REFERENCE)
+    return json.dumps(
+        {
+            "openapi": OPENAPI,
+            "info": {"title": "Glimpse", "version": VERSION, "description": DESCRIPTION},
+            "servers": [{"url": root_path or "."}],
+            "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+            "paths": paths,
+            "security": [{name: []} for name in KEYS] if settings.api_keys else [],
+            "components": {
+                "schemas": schemas["$defs"],
+                "responses": errors.components,
+                "parameters": {"RequestId": REQUEST_ID},
+                "securitySchemes": KEYS,
+            },
+        }
+    ).encode()
+
+
+def _protocol_operation(endpoint: Endpoint, method: str, errors: Errors) -> dict[str, Any]:
+    """The description that an endpoint brings, or a bare one, with what is the same for all."""
+    operation = dict(endpoint.openapi or {"tags": ["Other protocols"], "summary": "A call of a protocol"})
+    if method == "GET":
+        operation.pop("requestBody", None)
+    slug = re.sub(r"\W+", "_", endpoint.path).strip("_").lower()
+    operation.setdefault("operationId", f"{method.lower()}_{slug}")
+    responses = dict(operation.get("responses", {"200": {"description": "OK"}}))
+    # A protocol with an error form of its own describes it once, as its default response.
+    form = responses.pop("default", {}).get("content")
+    if form is None and endpoint.render is not problems.render:
+        form = {JSON: {"schema": {}}}
+    possible = PICTURE_ERRORS if method == "POST" else GET_ERRORS
+    if endpoint.is_open:
+        possible = tuple(problem for problem in possible if problem is not Unauthorised)
+        operation["security"] = []
+    described = {
+        status: said for status, said in errors.responses(possible, form).items() if status not in responses
+    }
+    operation["responses"] = responses | described
+    return operation
+
+
+def _of_both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One operation for two endpoints at one path: what either takes and answers."""
+    contents = [operation.get("requestBody", {}).get("content", {}) for operation in (first, second)]
+    content = contents[1] | contents[0]
+    for media_type in contents[0].keys() & contents[1].keys():
+        schemas = [content[media_type].get("schema", {}) for content in contents]
+        content[media_type] = content[media_type] | {"schema": {"anyOf": schemas}}
+    said = {name: [op[name] for op in (first, second) if op.get(name)] for name in ("summary", "description")}
+    return (
+        first
+        | {name: " Or: ".join(dict.fromkeys(texts)) for name, texts in said.items() if texts}
+        | {"responses": second["responses"] | first["responses"]}
+        | ({"requestBody": {"required": True, "content": content}} if content else {})
+    )
+
+
+def _with_parameters(path: str, operation: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The operation, with the parameters that its path has."""
+    given: list[Mapping[str, Any]] = operation.get("parameters", [])
+    described = {parameter["name"] for parameter in given if parameter["in"] == "path"}
+    added: list[dict[str, Any]] = []
+    for name in re.findall(r"{(\w+)}", path):
+        if name not in described:
+            text = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            if name == "name":
+                text |= {"description": "A model of GET /models.", "example": settings.default_classifier}
+            added.append(text)
+    return operation | {"parameters": [*added, *given, {"$ref": "#/components/parameters/RequestId"}]}
