@@ -18,7 +18,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from loadtests import pictures
-from loadtests.hostile import files
+from loadtests.hostile import doors, files
 from loadtests.hostile.raw_http import exchange
 from loadtests.hostile.requests import END, FORM, HostileRequest, all_requests, part, request
 from loadtests.server import serving
@@ -58,7 +58,7 @@ class MemorySampler:
 def mix(seed: int = 7) -> list[HostileRequest]:
     """Malformed requests and hostile files, always shuffled the same way."""
     png = pictures.digits()[0].content
-    requests = all_requests(png)
+    requests = [*all_requests(png), *doors.all_requests(png)]
     damaged = {f"cut-{tenths}": png[: len(png) * tenths // 10] for tenths in range(1, 10)}
     refused = (413, 415, 422)
     for name, data in (files.too_many_pixels() | files.too_many_blocks(150_000) | damaged).items():
