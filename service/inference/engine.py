@@ -25,7 +25,7 @@ from service.settings import Settings
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 MAX_TOGETHER = 64
-"""Pictures of one tensor that are in flight together, like those of one form with many pictures."""
+"""Pictures of one tensor that are in flight together at most, as those of one form with many pictures."""
 
 DRAIN_POLL_S = 0.05
 """Seconds between two checks whether an engine that is to be closed is idle."""
@@ -113,9 +113,13 @@ class Engine(Generic[CardT]):
             Overloaded: They would not be answered in time.
             DeadlinePassed: They were not answered in time.
         """
+        parts: list[Outputs] = []
+        done = 0
         with self.pin():
-            starts = range(0, len(pixels), MAX_TOGETHER)
-            parts = [await self._answer_together(pixels[start : start + MAX_TOGETHER]) for start in starts]
+            while done < len(pixels):
+                end = done + self.admission.together(MAX_TOGETHER)
+                parts.append(await self._answer_together(pixels[done:end]))
+                done = end
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     async def _answer_together(self, pixels: Pixels) -> Outputs:

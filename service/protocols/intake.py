@@ -12,6 +12,7 @@ from service.application import Application
 from service.errors import Problem, TooLarge
 from service.http.asgi_types import Receive, Scope
 from service.http.body import MAX_BATCH_PICTURES, RequestHead, read_body
+from service.http.content_coding import decoded
 from service.http.disconnect import cancel_on_disconnect
 from service.prediction.predictor import Predicted
 
@@ -37,20 +38,25 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, limit: int) -> AsyncIterator[bytes]:
-        """All of the body, whose bytes count against the upload budget until the block ends.
+        """All of the body, inflated, whose bytes count against the upload budget until the block ends.
 
         Args:
             limit: Bytes that it may have.
 
         Raises:
             RateLimited: The client sends too many requests.
+            UnsupportedCoding: The body is compressed by other means than gzip and deflate.
+            Malformed: The body does not inflate.
             TooLarge: The body has more bytes.
             Overloaded: All bodies together have more bytes than the upload budget.
             ClientDisconnected: The body breaks off.
         """
         self._application.rate_limiter.charge(self._client)
         with self._application.upload_budget.reserve(limit) as reservation:
-            yield await read_body(self.head, self._receive, reservation)
+            body = await read_body(self.head, self._receive, reservation)
+            if coding := self.head.headers.get(b"content-encoding"):
+                body = await decoded(body, coding, reservation)
+            yield body
 
     async def predict(self, call: str, image: bytes, model: str | None) -> Predicted:
         """What a model says of the one picture of this request; raises Problem.
@@ -79,8 +85,8 @@ class Intake:
 
     def charge_extra(self, pictures: int) -> None:
         """Count more pictures of this request against the rate of its client."""
-        for _ in range(pictures):
-            self._application.rate_limiter.charge_extra(self._client)
+        if pictures:
+            self._application.rate_limiter.charge_extra(self._client, pictures)
 
     async def work(self, work: Coroutine[Any, Any, Result]) -> Result:
         """The result of some work, which is cancelled when the client disconnects; raises what it raises."""
