@@ -18,7 +18,9 @@ def parse_json(body: bytes) -> Any:
         TooLarge: It may have more than MAX_VALUES numbers, strings, lists and objects in it.
     """
     if len(body) > MAX_VALUES and body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
-        raise TooLarge(f"The JSON has more than {MAX_VALUES:,} values; send less, or numbers in a binary form.")
+        raise TooLarge(
+            f"The JSON has more than {MAX_VALUES:,} values; send less, or numbers in a binary form."
+        )
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from models.card import Outputs
+from models.image.views import Pixels
 from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Problem, TooLarge
@@ -82,6 +84,19 @@ class Intake:
             Problem: The model is unknown, or there are too many pictures.
         """
         return await self.work(self._application.predictor.predict_each(call, self._counted(images), model))
+
+    async def infer(self, pixels: Pixels, model: str | None) -> Outputs:
+        """The outputs of a model, each (N, ...), for the pixels of this request.
+
+        Args:
+            pixels: uint8 (N, H, W, C), as the model's view makes them, N at least 1.
+            model: Any model; None for the default.
+
+        Raises:
+            Problem: The model is unknown, or there is no capacity.
+        """
+        self.charge_extra(len(pixels) - 1)
+        return await self.work(self._application.predictor.infer(pixels, model))
 
     def charge_extra(self, pictures: int) -> None:
         """Count more pictures of this request against the rate of its client."""
