@@ -1,0 +1,154 @@
+"""`python -m loadtests.doors`: what /v2 costs beside /classify, and a tensor beside a bare session.
+
+Needs wrk. Prints two tables for docs/benchmarks.md: the CPU time of all the server's processes for one picture, sent raw
+to /classify and in tritonclient's form to /v2; and the pictures per second of one worker that gets 64 of them
+as one tensor, beside a loop of onnxruntime sessions on such batches in one process. Rounds are interleaved:
+figures of a shared machine differ more between minutes than between doors.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from loadtests import machine
+from loadtests.bench.load.closed_loop import closed_loop
+from loadtests.bench.load.payloads import Body, raw_body
+from loadtests.bench.processes import MARK, CpuTime
+from loadtests.markdown_table import markdown_table
+from loadtests.pictures import Upload, digits
+from loadtests.server import serving
+from models.model import ZOO, open_model
+
+MODEL = "digits-cnn"
+INFER = f"/v2/models/{MODEL}/infer"
+
+BATCH = 64
+
+TENSOR_CONNECTIONS = 2
+"""So that one worker has the next tensor when it has answered one."""
+
+MAX_CPU_RATIO, MIN_SPEED_RATIO = 1.15, 0.9
+"""What /v2 may cost beside /classify, and what a tensor must reach beside the session."""
+
+HEAD_BYTES = 256
+"""Of the JSON before the data, filled up with spaces: all bodies of a run have the same headers."""
+
+Figures = tuple[float, float]
+"""Pictures per second, and CPU milliseconds per picture."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=3, help="of each load")
+    parser.add_argument("--connections", type=int, default=16, help="with single pictures")
+    options = parser.parse_args()
+    mark = f"doors-{os.getpid()}"
+    uploads = digits(MODEL)
+    raw, framed = [raw_body(one) for one in uploads], [triton_body(one) for one in uploads]
+    pixels = np.concatenate([open_model(ZOO / f"{MODEL}.onnx").card.golden.unpack()] * BATCH)[:BATCH]
+    head = {"name": "pixels", "shape": pixels.shape, "datatype": "UINT8"}
+
+    with tempfile.TemporaryDirectory(prefix="doors-") as scratch:
+
+        def load(url: str, bodies: Sequence[Body], connections: int, pictures: int = 1) -> Figures:
+            with CpuTime(mark) as cpu:
+                result = closed_loop(url, bodies, connections, options.seconds, Path(scratch))
+            if result.failures:
+                raise SystemExit(f"{url}: {result.failures} requests failed")
+            return pictures * result.requests_per_s, 1e3 * cpu.seconds / result.answers / pictures
+
+        with server(Path(scratch), mark) as url:
+            singles = in_turn(options.rounds, {
+                "/classify, raw": lambda: load(f"{url}/classify", raw, options.connections),
+                "/v2, tritonclient's form": lambda: load(url + INFER, framed, options.connections),
+            })  # fmt: skip
+        with server(Path(scratch), mark, workers="1") as url:
+            tensors = in_turn(options.rounds, {
+                "session": lambda: bare(pixels, options.seconds),
+                "/v2, one tensor": lambda: load(
+                    url + INFER, [binary_body(head, pixels.tobytes())], TENSOR_CONNECTIONS, BATCH
+                ),
+            })  # fmt: skip
+    facts = machine.facts()
+    print(f"{facts['CPU']}; {facts['date']}, commit {facts['commit']}; medians (least, greatest) of")
+    print(
+        f"{options.rounds} rounds of {options.seconds} s; {options.connections} connections, then one worker.\n"
+    )
+    report(singles, 1, f"CPU, goal at most {MAX_CPU_RATIO}")
+    report(tensors, 0, f"pictures/s, goal at least {MIN_SPEED_RATIO}")
+
+
+def in_turn(rounds: int, loads: dict[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
+    """The figures of each load, one of each in every round; a first round warms up and does not count."""
+    figures = [{name: load() for name, load in loads.items()} for _ in range(rounds + 1)][1:]
+    return {name: [one[name] for one in figures] for name in loads}
+
+
+def report(figures: dict[str, list[Figures]], judged: int, goal: str) -> None:
+    """Print a table of two loads, and the ratio of the second to the first, round by round."""
+    first, second = figures.values()
+    ratios = [new[judged] / old[judged] for old, new in zip(first, second, strict=True)]
+    rows = [[name, spread([one[0] for one in all_], ",.0f"), spread([one[1] for one in all_], ".3f")]
+            for name, all_ in figures.items()]  # fmt: skip
+    print(markdown_table(["", "pictures/s", "CPU ms a picture"], rows))
+    print(f"\nRatio of {goal}: {spread(ratios, '.2f')}\n")
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Median, least and greatest."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}}, {max(values):{form}})"
+
+
+def triton_body(upload: Upload) -> Body:
+    """One picture as tritonclient sends it where nothing else is asked for: binary, in and out."""
+    data = len(upload.content).to_bytes(4, "little") + upload.content
+    return binary_body({"name": "picture", "shape": [1], "datatype": "BYTES"}, data)
+
+
+def binary_body(tensor: dict[str, object], data: bytes) -> Body:
+    """A request of the binary extension with this one input."""
+    described = tensor | {"parameters": {"binary_data_size": len(data)}}
+    head = json.dumps({"inputs": [described], "parameters": {"binary_data_output": True}}).encode()
+    headers = {"Inference-Header-Content-Length": str(HEAD_BYTES)}
+    return Body(head.ljust(HEAD_BYTES) + data, "application/octet-stream", headers)
+
+
+def bare(pixels: np.ndarray, seconds: float) -> Figures:
+    """A session of one thread on the same batch, over and over."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    model = open_model(ZOO / f"{MODEL}.onnx", options=options)
+    began, cpu, runs = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() < began + seconds:
+        model(pixels)
+        runs += 1
+    pictures = runs * len(pixels)
+    return pictures / (time.perf_counter() - began), 1e3 * (time.process_time() - cpu) / pictures
+
+
+@contextmanager
+def server(scratch: Path, mark: str, **settings: str) -> Iterator[str]:
+    """The service with this one model, its processes marked."""
+    zoo = scratch / "zoo"
+    zoo.mkdir(exist_ok=True)
+    shutil.copy(ZOO / f"{MODEL}.onnx", zoo)
+    os.environ[MARK] = mark
+    with serving(zoo, scratch / "log", **settings) as url:
+        del os.environ[MARK]  # the load's own processes are none of the server's
+        yield url
+
+
+if __name__ == "__main__":
+    main()
