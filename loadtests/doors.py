@@ -1,8 +1,8 @@
 """`python -m loadtests.doors`: what /v2 costs beside /classify, and a tensor beside a bare session.
 
-Needs wrk. Prints two tables for docs/benchmarks.md: the CPU time of all the server's processes for one picture, sent raw
-to /classify and in tritonclient's form to /v2; and the pictures per second of one worker that gets 64 of them
-as one tensor, beside a loop of onnxruntime sessions on such batches in one process. Rounds are interleaved:
+Needs wrk. Prints two tables for docs/benchmarks.md: the CPU time of all the server's processes for a picture
+that is sent raw to /classify, and as tritonclient does to /v2; and the pictures per second of one worker that
+gets 64 of them as one tensor, beside one process that runs a session on such batches. Rounds are interleaved:
 figures of a shared machine differ more between minutes than between doors.
 """
 
@@ -83,9 +83,8 @@ def main() -> None:
             })  # fmt: skip
     facts = machine.facts()
     print(f"{facts['CPU']}; {facts['date']}, commit {facts['commit']}; medians (least, greatest) of")
-    print(
-        f"{options.rounds} rounds of {options.seconds} s; {options.connections} connections, then one worker.\n"
-    )
+    print(f"{options.rounds} rounds of {options.seconds} s; {options.connections} connections,")
+    print(f"then {TENSOR_CONNECTIONS} to one worker.\n")
     report(singles, 1, f"CPU, goal at most {MAX_CPU_RATIO}")
     report(tensors, 0, f"pictures/s, goal at least {MIN_SPEED_RATIO}")
 

@@ -127,8 +127,7 @@ class Engine(Generic[CardT]):
             outputs = await self._execution.pixels(pixels, self._deadline())
             familiar = outputs["familiarity"] >= self.card.familiarity_threshold
             outcome.name, outcome.unfamiliar = "familiar", len(pixels) - int(familiar.sum())
-            for index in range(len(pixels)):
-                self.drift.observe({name: values[index] for name, values in outputs.items()})
+            self.drift.observe_each(outputs)
         return outputs
 
     def _deadline(self) -> float:

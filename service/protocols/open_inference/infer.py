@@ -72,11 +72,11 @@ async def _outputs(intake: Intake, call: str, request: InferRequest, max_picture
     pictures = request.pictures or ()
     tensors.check_sizes(pictures, max_picture_bytes)
     if len(pictures) == 1:
-        rows = [(await intake.predict(call, pictures[0], intake.model)).outputs]
-    else:
-        rows = []
-        for index, predicted in enumerate(await intake.predict_each(call, pictures, intake.model)):
-            if isinstance(predicted, PictureProblem):
-                raise FailedPicture(index, predicted)
-            rows.append(predicted.outputs)
+        row = (await intake.predict(call, pictures[0], intake.model)).outputs
+        return {name: value[np.newaxis] for name, value in row.items()}
+    rows = []
+    for index, predicted in enumerate(await intake.predict_each(call, pictures, intake.model)):
+        if isinstance(predicted, PictureProblem):
+            raise FailedPicture(index, predicted)
+        rows.append(predicted.outputs)
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -43,7 +43,8 @@ pixels = np.random.default_rng(0).integers(0, 256, (70, 28, 28, 1), np.uint8)
 files = np.array([png, png], object)
 asked = [http.InferRequestedOutput("probabilities", binary_data=False)]
 said["binary"] = lists(client.infer("digits-cnn", [tensor("pixels", pixels, "UINT8")]))
-said["json"] = lists(client.infer("digits-cnn", [tensor("pixels", pixels[:2], "UINT8", False)], outputs=asked))
+two = tensor("pixels", pixels[:2], "UINT8", binary=False)
+said["json"] = lists(client.infer("digits-cnn", [two], outputs=asked))
 said["files"] = lists(client.infer("digits-cnn", [tensor("picture", files, "BYTES")]))
 said["column"] = lists(client.infer("digits-cnn", [tensor("picture", files[:, None], "BYTES")]))
 one = client.infer("digits-cnn", [tensor("picture", files, "BYTES")], request_id="order-66", outputs=[
