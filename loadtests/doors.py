@@ -35,7 +35,7 @@ INFER = f"/v2/models/{MODEL}/infer"
 
 BATCH = 64
 
-TENSOR_CONNECTIONS = 2
+TENSOR_CONNECTIONS = 4
 """So that the worker always has a next one."""
 
 MAX_CPU_RATIO, MIN_SPEED_RATIO = 1.15, 0.9
