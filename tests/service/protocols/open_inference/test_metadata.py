@@ -161,7 +161,8 @@ def test_keys_and_the_switch(zoo, tmp_path):
     """Probes need no key; what is switched off is not there, but the repository is."""
     settings = {"api_keys": "a-key-of-20-letters", "workers": "1"}
     with serving(zoo, tmp_path / "log", **settings) as url:
-        assert get(url, "/health/ready") and get(url, "/models/digits-linear/ready")
+        assert get(url, "/health/live") and get(url, "/health/ready")
+        assert get(url, "/models/digits-linear/ready")
         refused = CLIENT.get(f"{url}/v2/models/digits-linear")
         assert (refused.status_code, list(refused.json())) == (401, ["error"])
         assert infer(url, PNG, model="digits-linear").status_code == 401
