@@ -33,13 +33,8 @@ from models.model import ZOO, open_model
 MODEL = "digits-cnn"
 INFER = f"/v2/models/{MODEL}/infer"
 
-BATCH = 64
-
-TENSOR_CONNECTIONS = 2
-"""So that a worker always has a next one."""
-
-MAX_CPU_RATIO, MIN_SPEED_RATIO = 1.15, 0.9
-"""What /v2 may cost beside /classify, and what a tensor must reach beside the session."""
+BATCH, TENSOR_CONNECTIONS = 64, 2
+"""Pictures in a tensor; two of them at a time, so that a worker always has a next one."""
 
 HEAD_BYTES = 256
 """Of the JSON before the data, filled up with spaces: all bodies of a run have the same headers."""
@@ -86,8 +81,8 @@ def main() -> None:
     print(
         f"{options.seconds} s; {options.connections} connections, then {TENSOR_CONNECTIONS} to one worker.\n"
     )
-    report(singles, f"at most {MAX_CPU_RATIO} of the CPU time")
-    report(tensors, f"at least {MIN_SPEED_RATIO} of the pictures per second")
+    report(singles, "at most 1.15 of the CPU time")
+    report(tensors, "at least 0.9 of the pictures per second")
 
 
 def in_turn(rounds: int, loads: dict[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
@@ -98,8 +93,7 @@ def in_turn(rounds: int, loads: dict[str, Callable[[], Figures]]) -> dict[str, l
 
 def report(figures: dict[str, list[Figures]], goal: str) -> None:
     """Print a table of loads, with the ratios of each to the first, round by round."""
-    first, *_ = figures.values()
-    rows = []
+    first, rows = next(iter(figures.values())), []
     for name, rounds in figures.items():
         ratios = [np.divide(own, other) for own, other in zip(rounds, first, strict=True)]
         rows.append(
