@@ -10,6 +10,7 @@ Problem
 ├── MethodNotAllowed    405  the path answers another method
 ├── TooLarge            413  too many bytes or pixels
 ├── UnsupportedPicture  415  not a picture format that is opened
+├── UnsupportedCoding   415  a Content-Encoding that is not inflated
 ├── BrokenPicture       422  a picture that does not decode
 ├── ModelRefused        422  a model file that must not be used
 ├── RateLimited         429  with Retry-After: above the rate of one client
@@ -103,6 +104,15 @@ class UnsupportedPicture(Problem):
     """415: not a picture format that is opened."""
 
     status, title = 415, "Not a supported picture"
+
+
+class UnsupportedCoding(Problem):
+    """415: the body is compressed in a way that is not inflated; Accept-Encoding says which are."""
+
+    status, title = 415, "Not a supported coding"
+
+    def __init__(self, detail: str, accepted: str) -> None:
+        super().__init__(detail, {"Accept-Encoding": accepted})
 
 
 class BrokenPicture(Problem):

@@ -55,9 +55,9 @@ class RateLimiter:
                 f"One client may send {self._rate:g} pictures per second here; wait {seconds} s.", seconds
             )
 
-    def charge_extra(self, client: object) -> None:
-        """Count one more picture of a request that was admitted: it delays the next request."""
+    def charge_extra(self, client: object, pictures: int = 1) -> None:
+        """Count more pictures of a request that was admitted: they delay the next request."""
         bucket = self._buckets.get(client) if self.enabled else None
         if bucket:
             tokens, since = bucket
-            self._buckets.set(client, tokens - 1, since)
+            self._buckets.set(client, tokens - pictures, since)

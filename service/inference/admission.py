@@ -85,6 +85,14 @@ class Admission:
                 return Refused("late", _whole_seconds(lateness))
         return None
 
+    def together(self, most: int) -> int:
+        """Pictures of one request that go in flight together: `most`, fewer where that takes past the target.
+
+        Slow pictures would otherwise leave no place for others, and find none beside them.
+        """
+        fitting = int(self._target / self.pace) if self.pace else most
+        return max(min(most, self._limit, fitting), 1)
+
     def enter(self, pictures: int = 1) -> None:
         """Count pictures in flight that are answered together.
 

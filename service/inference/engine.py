@@ -25,7 +25,7 @@ from service.settings import Settings
 CardT = TypeVar("CardT", ClassifierCard, RegressorCard)
 
 MAX_TOGETHER = 64
-"""Pictures of one tensor that are in flight together, like those of one form with many pictures."""
+"""Pictures of one tensor that are in flight together at most, as those of one form with many pictures."""
 
 DRAIN_POLL_S = 0.05
 """Seconds between two checks whether an engine that is to be closed is idle."""
@@ -113,9 +113,13 @@ class Engine(Generic[CardT]):
             Overloaded: They would not be answered in time.
             DeadlinePassed: They were not answered in time.
         """
+        parts: list[Outputs] = []
+        done = 0
         with self.pin():
-            starts = range(0, len(pixels), MAX_TOGETHER)
-            parts = [await self._answer_together(pixels[start : start + MAX_TOGETHER]) for start in starts]
+            while done < len(pixels):
+                end = done + self.admission.together(MAX_TOGETHER)
+                parts.append(await self._answer_together(pixels[done:end]))
+                done = end
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     async def _answer_together(self, pixels: Pixels) -> Outputs:
@@ -123,8 +127,7 @@ class Engine(Generic[CardT]):
             outputs = await self._execution.pixels(pixels, self._deadline())
             familiar = outputs["familiarity"] >= self.card.familiarity_threshold
             outcome.name, outcome.unfamiliar = "familiar", len(pixels) - int(familiar.sum())
-            for index in range(len(pixels)):
-                self.drift.observe({name: values[index] for name, values in outputs.items()})
+            self.drift.observe_each(outputs)
         return outputs
 
     def _deadline(self) -> float:

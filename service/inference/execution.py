@@ -57,14 +57,15 @@ class Execution:
         self._small_lane = workplaces.loop_queue.lane(each(pipeline.prepare))
         self._fast_lane = workplaces.loop_queue.lane(self._answer_small)
         self._block_lane = workplaces.loop_queue.lane(each(self._run_block))
-        self._block_size = max(int(MAX_CHUNK_S / max(model.run_s, 1e-6)), 1)
+        most = batch_size(card.view.shape, settings.max_batch_size, device)
+        self._block_size = max(min(int(MAX_CHUNK_S / max(model.run_s, 1e-6)), most), 1)
         self._large_lane = workplaces.decode_pool.lane(pipeline.prepare)
         # On a GPU a thread waits for it, while the loop goes on.
         self._is_fast = device.name == "cpu" and pipeline.is_fast
         self._queue: BatchQueue[Pixels, Outputs] = BatchQueue(
             self._run,
             new_executor=lambda: ThreadPoolExecutor(1, thread_name_prefix=card.name),
-            max_batch_size=batch_size(card.view.shape, settings.max_batch_size, device),
+            max_batch_size=most,
             max_in_flight=batches_in_flight(device),
             batch_timeout=settings.batch_seconds,
             max_hung=MAX_HUNG_BATCHES,
@@ -116,7 +117,15 @@ class Execution:
         # On the loop in blocks of one turn each; elsewhere the queue makes batches of single pictures.
         size, infer = (self._block_size, self._infer_block) if self._is_fast else (1, self._infer_row)
         blocks = [pixels[start : start + size] for start in range(0, len(pixels), size)]
-        parts = await asyncio.gather(*(infer(block, deadline) for block in blocks))
+        if len(blocks) == 1:
+            return await infer(blocks[0], deadline)
+        tasks = [asyncio.create_task(infer(block, deadline)) for block in blocks]
+        try:
+            parts = await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:  # nobody waits for the others any more
+                task.cancel()
+            raise
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     async def _infer_block(self, pixels: Pixels, deadline: float) -> Outputs:

@@ -7,7 +7,8 @@ each: 25 us of a picture's time; this takes 3 (docs/log.md).
 import asyncio
 import math
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar
 
@@ -33,6 +34,23 @@ _OUTCOME = {name: _BATCHES + _BATCH_SIZE + index for index, name in enumerate(OU
 _REFUSAL = {name: max(_OUTCOME.values()) + 1 + index for index, name in enumerate(REFUSAL_REASONS)}
 _FAILURE = {name: max(_REFUSAL.values()) + 1 + index for index, name in enumerate(FAILURE_REASONS)}
 _SIZE = max(_FAILURE.values()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTotals:
+    """What was counted of one model, by all workers.
+
+    Attributes:
+        pictures: By OUTCOMES.
+        batches: Runs of the model.
+        observations: Pictures, and tensors of them, whose stages were measured.
+        stage_s: Their seconds, by STAGE_NAMES.
+    """
+
+    pictures: Mapping[str, int]
+    batches: int
+    observations: int
+    stage_s: Mapping[str, float]
 
 
 class ModelMetrics:
@@ -79,6 +97,16 @@ class ModelMetrics:
         if pictures:
             self._counts[_BATCHES + bisect_left(BATCH_BUCKETS, pictures)] += 1
             self._counts[_BATCHES + _BATCH_SIZE - 1] += pictures
+
+    def totals(self) -> ModelTotals:
+        """What was counted so far, by all workers."""
+        counts = self._shared.total()
+        return ModelTotals(
+            pictures={name: int(counts[position]) for name, position in _OUTCOME.items()},
+            batches=int(sum(counts[_BATCHES : _BATCHES + _BATCH_SIZE - 1])),
+            observations=int(sum(counts[: _STAGE_SIZE - 1])),
+            stage_s={name: counts[(index + 1) * _STAGE_SIZE - 1] for index, name in enumerate(STAGE_NAMES)},
+        )
 
     def _begin(self, pictures: int) -> None:
         self._waiting[0] += pictures

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from models.card import Outputs
+from models.image.views import Pixels
 from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Problem, TooLarge
 from service.http.asgi_types import Receive, Scope
 from service.http.body import MAX_BATCH_PICTURES, RequestHead, read_body
+from service.http.content_coding import decoded
 from service.http.disconnect import cancel_on_disconnect
 from service.prediction.predictor import Predicted
 
@@ -41,20 +44,26 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, limit: int) -> AsyncIterator[bytes]:
-        """All of the body, whose bytes count against the upload budget until the block ends.
+        """All of the body, inflated, whose bytes count against the upload budget until the block ends.
 
         Args:
             limit: Bytes that it may have.
 
         Raises:
             RateLimited: The client sends too many requests.
+            UnsupportedCoding: The body is compressed by other means than gzip and deflate.
+            Malformed: The body does not inflate.
             TooLarge: The body has more bytes.
             Overloaded: All bodies together have more bytes than the upload budget.
             ClientDisconnected: The body breaks off.
         """
-        self._application.rate_limiter.charge(self._client)
+        if self._application.rate_limiter.enabled:  # to tell clients apart takes 4 us
+            self._application.rate_limiter.charge(self._client)
         with self._application.upload_budget.reserve(limit) as reservation:
-            yield await read_body(self.head, self._receive, reservation)
+            body = await read_body(self.head, self._receive, reservation)
+            if coding := self.head.headers.get(b"content-encoding"):
+                body = await decoded(body, coding, reservation)
+            yield body
 
     async def predict(self, call: str, image: bytes, model: str | None) -> Predicted:
         """What a model says of the one picture of this request; raises Problem.
@@ -81,10 +90,23 @@ class Intake:
         """
         return await self.work(self._application.predictor.predict_each(call, self._counted(images), model))
 
+    async def infer(self, pixels: Pixels, model: str | None) -> Outputs:
+        """The outputs of a model, each (N, ...), for the pixels of this request.
+
+        Args:
+            pixels: uint8 (N, H, W, C), as the model's view makes them, N at least 1.
+            model: Any model; None for the default.
+
+        Raises:
+            Problem: The model is unknown, or there is no capacity.
+        """
+        self.charge_extra(len(pixels) - 1)
+        return await self.work(self._application.predictor.infer(pixels, model))
+
     def charge_extra(self, pictures: int) -> None:
         """Count more pictures of this request against the rate of its client."""
-        for _ in range(pictures):
-            self._application.rate_limiter.charge_extra(self._client)
+        if pictures and self._application.rate_limiter.enabled:
+            self._application.rate_limiter.charge_extra(self._client, pictures)
 
     async def work(self, work: Coroutine[Any, Any, Result]) -> Result:
         """The result of some work, which is cancelled when the client disconnects; raises what it raises."""

@@ -205,3 +205,17 @@ def test_a_server_sees_shifted_pictures(zoo, tmp_path, data, workers):
     assert strange["familiarity"] > 0.25
     assert strange["unfamiliar_share"] > 0.3
     assert strange_shown["unfamiliar"] == pytest.approx(strange["unfamiliar_share"])
+
+
+def test_many_at_once_are_counted_as_one_by_one():
+    for card in (DIGITS, CARS):
+        outputs = {name: np.asarray(values, np.float32) for name, values in card.golden.answers.items()}
+        together, singly = Drift(card), Drift(card)
+        together._window = together._window[:20]  # so that some answers leave it again
+        singly._window = singly._window[:20]
+        for _ in range(2):
+            together.observe_each(outputs)
+            for index in range(len(outputs["familiarity"])):
+                singly.observe({name: values[index] for name, values in outputs.items()})
+            assert list(together._counters.own) == list(singly._counters.own)
+        assert together.report().answers == min(2 * len(outputs["familiarity"]), 20)

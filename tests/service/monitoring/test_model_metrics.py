@@ -87,3 +87,18 @@ def test_what_came_of_a_picture_is_counted_also_where_it_raises():
 def test_an_engine_that_replaces_another_goes_on_counting():
     model = uuid.uuid4().hex
     assert ModelMetrics.of(model) is ModelMetrics.of(model)
+
+
+def test_totals():
+    metrics = ModelMetrics.of(uuid.uuid4().hex)
+    metrics.observe(1.0, 2.0, 0.5, 4.0)
+    metrics.observe(0.0, 0.0, 0.25, 100.0)
+    for size in (1, 64, 999):
+        metrics.batch(size)
+    with metrics.outcome(64) as outcome:
+        outcome.name, outcome.unfamiliar = "familiar", 3
+
+    totals = metrics.totals()
+    assert totals.stage_s == {"decode": 1.0, "view": 2.0, "queue": 0.75, "infer": 104.0}
+    assert (totals.observations, totals.batches) == (2, 3)
+    assert totals.pictures == {name: {"familiar": 61, "unfamiliar": 3}.get(name, 0) for name in OUTCOMES}

@@ -1,0 +1,35 @@
+"""Probes: is the server live, is it ready, is this model? All need no key."""
+
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from service.application import Application
+from service.errors import NotReady
+from service.http.asgi_types import Receive, Scope
+from service.http.body import RequestHead
+from service.http.endpoint import Endpoint
+from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine
+
+
+def endpoints(application: Application) -> Iterator[Endpoint]:
+    """GET /v2/health/live, /v2/health/ready and .../ready of each model."""
+
+    async def live(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+        return json_response({"live": True})
+
+    async def ready(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+        if reason := application.unready_reason:
+            raise NotReady(reason)
+        return json_response({"ready": True})
+
+    async def model_ready(scope: Scope, head: RequestHead, receive: Receive) -> Response:
+        engine = served_engine(application, scope)
+        if reason := engine.watchdog.reason:
+            raise NotReady(reason)
+        return json_response({"name": engine.card.name, "ready": True})
+
+    yield Endpoint("/v2/health/live", READ, live, is_open=True, render=render)
+    yield Endpoint("/v2/health/ready", READ, ready, is_open=True, render=render)
+    for path in (MODEL, VERSION):
+        yield Endpoint(f"{path}/ready", READ, model_ready, is_open=True, render=render)
