@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from service import malloc
 from service.cores import usable_cores
+from service.launch.options import read_options
+from service.launch.port import SERVE, PortError
 from service.monitoring.logging import configure_logging
 from service.monitoring.shared.folder import new_shared_folder
-from service.options import read_options
-from service.port import SERVE, PortError
 from service.settings import Settings, SettingsError, read_settings
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a folder of the system, used where no other can be written

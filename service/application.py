@@ -9,9 +9,9 @@ from service import malloc
 from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
 from service.http.asgi_types import Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
+from service.http.bodies.upload_budget import UploadBudget
 from service.http.connections import Connections, Limits
-from service.http.upload_budget import UploadBudget
 from service.inference.device import DeviceError
 from service.inference.session import OpenModels
 from service.monitoring import metrics

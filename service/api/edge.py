@@ -15,7 +15,7 @@ from service.api.routes import Routes
 from service.application import Application
 from service.errors import InternalError, NotFound, NotReady, Overloaded, Problem, Unauthorised
 from service.http.asgi_types import App, Receive, Scope, Send
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.disconnect import ClientDisconnected
 from service.http.endpoint import Endpoint, Render
 from service.http.problems import render

@@ -13,7 +13,7 @@ from typing import Any
 from service.api.responses import response_headers
 from service.application import Application
 from service.errors import Problem
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.connections import Refusals
 from service.http.problems import render
 from service.inference.admission import Refused

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.errors import MethodNotAllowed, Problem
 from service.http import problems
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.monitoring import request_context
 
 Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]

@@ -15,9 +15,9 @@ from service.answers import PriceFacts
 from service.application import Application
 from service.errors import Malformed, NotReady, UnknownModel
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
+from service.http.bodies.json_body import parse_object
 from service.http.endpoint import Endpoint
-from service.http.json_body import parse_object
 from service.prediction.predictor import Predicted
 from service.protocols.base64_picture import EXAMPLE, picture_of
 from service.protocols.intake import Intake

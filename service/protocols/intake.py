@@ -14,8 +14,8 @@ from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Problem, TooLarge
 from service.http.asgi_types import Receive, Scope
-from service.http.body import MAX_BATCH_PICTURES, RequestHead, read_body
-from service.http.content_coding import decoded
+from service.http.bodies.body import MAX_BATCH_PICTURES, RequestHead, read_body
+from service.http.bodies.content_coding import decoded
 from service.http.disconnect import cancel_on_disconnect
 from service.prediction.predictor import Predicted
 

@@ -16,7 +16,7 @@ from service.answers import ClassFacts, PictureProblem
 from service.application import Application
 from service.errors import Malformed, NotReady, Problem, UnknownModel
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint, Respond
 from service.prediction.predictor import Predicted
 from service.protocols import rows

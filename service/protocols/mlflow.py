@@ -13,7 +13,7 @@ from starlette.responses import Response
 from service.application import Application
 from service.errors import Malformed, NotReady, Problem
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.protocols import rows
 from service.protocols.base64_picture import picture_name

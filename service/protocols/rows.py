@@ -11,8 +11,8 @@ from typing import Any
 from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Malformed, Problem, TooLarge
-from service.http.body import MAX_BATCH_PICTURES, RequestHead
-from service.http.json_body import parse_object
+from service.http.bodies.body import MAX_BATCH_PICTURES, RequestHead
+from service.http.bodies.json_body import parse_object
 from service.monitoring import request_context
 from service.prediction.predictor import Predicted
 from service.protocols.base64_picture import picture_name, picture_of

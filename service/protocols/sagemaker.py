@@ -14,9 +14,9 @@ from starlette.responses import Response
 from service.application import Application
 from service.errors import NotReady, Problem
 from service.http.asgi_types import Receive, Scope
-from service.http.body import MAX_BATCH_PICTURES, RequestHead
+from service.http.bodies.body import MAX_BATCH_PICTURES, RequestHead
+from service.http.bodies.json_body import parse_json
 from service.http.endpoint import Endpoint
-from service.http.json_body import parse_json
 from service.protocols import rows
 from service.protocols.intake import Intake
 

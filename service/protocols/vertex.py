@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.application import Application
 from service.errors import NotReady, Problem
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.protocols import rows
 from service.protocols.intake import Intake

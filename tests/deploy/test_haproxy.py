@@ -17,8 +17,8 @@ import pytest
 
 from loadtests.server import REPO, SERVING, free_port, wait_until_ready
 from models.model import ZOO
+from tests.support.clients.load_clients import Clients
 from tests.support.http_calls import CLIENT, PNG
-from tests.support.load_clients import Clients
 from tests.support.waiting import WITHIN_S, wait_until
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from loadtests.server import REPO, SERVING, started
+from tests.support.clients.foreign_clients import run_client
+from tests.support.clients.stand_in import Call, hand_on, stand_in
 from tests.support.console import Step, steps
-from tests.support.foreign_clients import run_client
 from tests.support.http_calls import CLIENT
-from tests.support.stand_in import Call, hand_on, stand_in
 
 pytestmark = pytest.mark.slow
 

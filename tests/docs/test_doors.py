@@ -9,8 +9,8 @@ import pytest
 
 from loadtests.server import REPO, SERVING, serving
 from models.model import ZOO
+from tests.support.clients.foreign_clients import run_client
 from tests.support.console import steps
-from tests.support.foreign_clients import run_client
 
 README = (REPO / "README.md").read_text()
 CLIENTS = (REPO / "docs" / "clients.md").read_text()

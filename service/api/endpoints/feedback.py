@@ -13,7 +13,7 @@ from models.prediction_record import Truth
 from service.application import Application
 from service.errors import Malformed, NotLogged, Overloaded
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead, read_body
+from service.http.bodies.body import RequestHead, read_body
 from service.http.endpoint import Respond
 
 MAX_BODY_BYTES = 4 * 2**10

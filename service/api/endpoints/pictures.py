@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.application import Application
 from service.http.asgi_types import Message, Receive, Scope
-from service.http.body import RequestHead, read_form, read_pictures
+from service.http.bodies.body import RequestHead, read_form, read_pictures
 from service.http.disconnect import cancel_on_disconnect
 from service.http.endpoint import Respond
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from service.application import Application
 from service.errors import Forbidden, Malformed
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead, read_body
+from service.http.bodies.body import RequestHead, read_body
 from service.http.endpoint import Endpoint, Respond
 
 INDEX = "/v2/repository/index"

@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response
 
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 
 PAGE = Path(__file__).parents[2] / "page"
 STYLES = ("page.css", "docs.css")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.api import openapi
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint, Respond
 from service.monitoring import metrics
 from service.settings import Settings

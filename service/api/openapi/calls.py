@@ -19,7 +19,7 @@ from service.api.openapi.errors import (
 )
 from service.api.openapi.schemas import BINARY, json_body, readable_bytes, schema
 from service.errors import Forbidden, ModelRefused, NotLogged, NotReady, Unauthorised, UnknownModel
-from service.http.body import MAX_BATCH_PICTURES
+from service.http.bodies.body import MAX_BATCH_PICTURES
 from service.repository.index import IndexEntry
 from service.settings import Settings
 

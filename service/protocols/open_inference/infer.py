@@ -10,7 +10,7 @@ from service.answers import PictureProblem
 from service.application import Application
 from service.errors import Problem
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint, Respond
 from service.protocols.intake import Intake
 from service.protocols.open_inference import tensors

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from models.card import Card
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.inference.device import batch_size
 from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine

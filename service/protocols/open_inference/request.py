@@ -13,8 +13,8 @@ from typing import Any
 from models.card import Card, ClassifierCard
 from models.image.views import Pixels
 from service.errors import Malformed, TooLarge
-from service.http.body import MAX_BATCH_PICTURES
-from service.http.json_body import parse_object
+from service.http.bodies.body import MAX_BATCH_PICTURES
+from service.http.bodies.json_body import parse_object
 from service.protocols.open_inference import tensors
 from service.protocols.open_inference.tensors import inputs_of, outputs_of
 

@@ -95,10 +95,12 @@ def pixels_of_json(data: list[Any], shape: Sequence[int]) -> Pixels:
             f"`pixels`: its data has {len(level):,} numbers, its shape says {math.prod(shape):,}."
         )
     try:
-        # As strict as it must be, which no conversion of NumPy's is.
-        packed = bytes(level)
-    except (TypeError, ValueError):
-        raise Malformed("`pixels` is UINT8: whole numbers from 0 to 255.") from None
+        # As strict as it must be, which no conversion of NumPy's is; but true and false would be 1 and 0.
+        packed = bytes(level) if set(map(type, level)) <= {int} else None
+    except ValueError:
+        packed = None
+    if packed is None:
+        raise Malformed("`pixels` is UINT8: whole numbers from 0 to 255.")
     return np.frombuffer(packed, np.uint8).reshape(shape)
 
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import Response
 
 from service.errors import Malformed
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint, shared
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
 from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
 

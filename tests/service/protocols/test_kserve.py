@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
+from tests.support.clients.in_process import ask, get, post
 from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
-from tests.support.in_process import ask, get, post
 
 B64 = base64.b64encode(PNG).decode()
 FOUR = base64.b64encode(pictures.encoded(pictures.digit(4))).decode()

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.http.body import RequestHead
+from service.http.bodies.body import RequestHead
 from service.protocols import rows
+from tests.support.clients.in_process import ask, post
 from tests.support.http_calls import PNG
 from tests.support.images import pictures
-from tests.support.in_process import ask, post
 
 B64 = base64.b64encode(PNG).decode()
 FOUR = base64.b64encode(pictures.encoded(pictures.digit(4))).decode()

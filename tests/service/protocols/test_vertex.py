@@ -8,9 +8,9 @@ import pytest
 
 from loadtests.server import REPO, SERVING, started
 from service.settings import Settings, SettingsError, read_settings
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
+from tests.support.clients.in_process import ask, get, post
 from tests.support.http_calls import CLIENT, PNG
-from tests.support.in_process import ask, get, post
 
 B64 = base64.b64encode(PNG).decode()
 ENDPOINT = "projects/my-project/locations/europe-west4/endpoints/123"

@@ -11,9 +11,9 @@ import pytest
 
 from loadtests.server import REPO, SERVING, free_port, serving, wait_until_ready
 from models.model import ZOO
+from tests.support.clients.load_clients import Clients
 from tests.support.http_calls import CLIENT, PNG
 from tests.support.images import pictures
-from tests.support.load_clients import Clients
 from tests.support.processes import has_ended, server_of, workers_of
 from tests.support.waiting import WITHIN_S, wait_until
 

@@ -1,6 +1,6 @@
 """KServe's client of the same protocol, which fills and reads tensors in its own way."""
 
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
 from tests.support.http_calls import PNG
 
 SCRIPT = """

@@ -3,7 +3,7 @@
 import pytest
 
 from models.model import ZOO, open_model
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
 from tests.support.http_calls import PNG
 from tests.support.models.files import model_file, put
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PYTHON = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+PYTHON = Path(__file__).parents[3] / ".venv-clients" / "bin" / "python"
 
 
 def run_client(script: str, *arguments: str, **environment: str) -> Any:

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from service.port import ANNOUNCED, DEFAULT, SERVE, SERVE_PORT, default_port
+from service.launch.port import ANNOUNCED, DEFAULT, SERVE, SERVE_PORT, default_port
 
 
 def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Malformed, Overloaded, TooLarge, UnsupportedCoding
-from service.http.content_coding import decoded
-from service.http.upload_budget import UploadBudget
+from service.http.bodies.content_coding import decoded
+from service.http.bodies.upload_budget import UploadBudget
 
 MB = 2**20
 BODY = bytes(range(256)) * 5000

@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import Malformed, TooLarge
-from service.http.json_body import MAX_VALUES, parse_json, parse_object
+from service.http.bodies.json_body import MAX_VALUES, parse_json, parse_object
 
 
 def test_values():

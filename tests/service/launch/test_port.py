@@ -5,10 +5,10 @@ import subprocess
 import pytest
 
 from loadtests.server import REPO, SERVING, free_port
-from service.options import read_options
-from service.port import ANNOUNCED, PortError, default_port
+from service.launch.options import read_options
+from service.launch.port import ANNOUNCED, PortError, default_port
 
-PLAIN = [SERVING / "python", "-m", "service.healthcheck"]
+PLAIN = [SERVING / "python", "-m", "service.launch.healthcheck"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import zlib
 
 from service.errors import Malformed, UnsupportedCoding
-from service.http.upload_budget import Reservation
+from service.http.bodies.upload_budget import Reservation
 
 WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Of zlib, which takes 16 + 15 for the head and tail of gzip; `deflate` means the zlib format (RFC 1950)."""

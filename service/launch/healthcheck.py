@@ -1,4 +1,4 @@
-"""`python -m service.healthcheck`: whether the service of this container is ready; exit code 0 or 1.
+"""`python -m service.launch.healthcheck`: whether the service of this container is ready; exit code 0 or 1.
 
 A container's HEALTHCHECK has the environment of the service, and finds its arguments in the first process.
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from service.options import read_options
-from service.port import PortError
+from service.launch.options import read_options
+from service.launch.port import PortError
 
 FIRST_PROCESS = Path("/proc/1/cmdline")
 TIMEOUT_S = 4.0

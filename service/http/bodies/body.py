@@ -14,9 +14,9 @@ from python_multipart.multipart import parse_options_header
 from models.image.decode import pixel_count
 from service.errors import Malformed, TooLarge
 from service.http.asgi_types import Receive
+from service.http.bodies.multipart import FormReader
+from service.http.bodies.upload_budget import Reservation
 from service.http.disconnect import ClientDisconnected
-from service.http.multipart import FormReader
-from service.http.upload_budget import Reservation
 
 MAX_PARTS = 16
 """Parts in the form of one picture: an upload needs two, browsers send a few more."""

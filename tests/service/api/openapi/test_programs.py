@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.foreign_clients import run_client
+from tests.support.clients.foreign_clients import run_client
 from tests.support.http_calls import CLIENT, PNG
 
 VALIDATE = """

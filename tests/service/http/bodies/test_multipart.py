@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.errors import Malformed, TooLarge
-from service.http.multipart import MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, FormReader, Part
+from service.http.bodies.multipart import MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, FormReader, Part
 
 
 def read(chunks, boundary=b"x", parts=10, max_part_bytes=2**20) -> list[Part]:

@@ -1,0 +1,1 @@
+"""Bodies of requests: read within limits, whatever form they come in."""

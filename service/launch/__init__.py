@@ -1,0 +1,1 @@
+"""What a start is told, and whether it succeeded."""
