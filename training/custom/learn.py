@@ -117,42 +117,34 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     """
     collection, view = checked.collection, options.view
     describe = trunk.describe(view, root, threads)
-    key = (trunk.digest, view)
+    key, widths = (trunk.digest, view), trunk.body.widths
     folds, examples = folds_of(checked, FOLDS), _examples(checked)
     trained = folds >= 0
     tuning = is_wanted(options.fine_tune, trunk, int(trained.sum()))
-    kept = (trunk.describe(view, root, threads, maps=True), (*key, "maps")) if tuning else (describe, key)
-    described = describe_pictures(checked.opened, kept[0], augment.photo, kept[1], root, options.fresh)
-    features = described[:, :, : sum(trunk.body.widths)]
+    wide = (trunk.describe(view, root, threads, maps=True), (*key, "maps")) if tuning else (describe, key)
+    described = describe_pictures(checked.opened, wide[0], augment.photo, wide[1], root, options.fresh)
+    features = described[:, :, : sum(widths)]
     others = describe_strangers(describe, key, view, options.strangers, 2, root)
     tested = np.array([entry.part == "test" for entry in collection.entries])
     unseen = np.flatnonzero(~tested)
-    likeness, familiar = fit_likeness(features, folds, trunk.body.widths[0])
+    likeness, familiar = fit_likeness(features, folds, widths[0])
     facts = _facts(checked, examples, trunk, options, int(trained.sum()))
     facts["familiarity_threshold"] = THRESHOLD
     if collection.task == "classification":
         targets = torch.from_numpy(examples.targets.astype(np.int64))
         count = len(collection.labels)
         weights = equal_classes(targets[trained], count) if options.balanced else torch.ones(count)
-        fitted = cross_fit(
-            features, targets, folds, trunk.body.widths, classes_head(weights), cross_entropy(weights),
-            SOFTMAX_PENALTIES,
-        )  # fmt: skip
+        fit, loss, aim = classes_head(weights), cross_entropy(weights), classes_aim(weights)
+        fitted = cross_fit(features, targets, folds, widths, fit, loss, SOFTMAX_PENALTIES)
         facts["labels"] = collection.labels
-        aim = classes_aim(weights)
     else:
         scaler = (LogPriceScaler if options.scale == "log" else LinearScaler).of(examples.targets[trained])
-        targets = scaler.standardise(examples.targets)
-        fitted = cross_fit(
-            features, targets, folds, trunk.body.widths, numbers_head, absolute_error, RIDGE_PENALTIES
-        )
-        fitted = cross_fit_kernel(fitted, features, targets, folds, trunk.body.widths)
+        targets, aim = scaler.standardise(examples.targets), numbers_aim()
+        fitted = cross_fit(features, targets, folds, widths, numbers_head, absolute_error, RIDGE_PENALTIES)
+        fitted = cross_fit_kernel(fitted, features, targets, folds, widths)
         facts |= {"unit": options.unit, "basis": options.basis}
-        aim = numbers_aim()
-    tuned = None
-    if tuning:
-        anyway = options.fine_tune == "always"
-        tuned = fine_tune(fitted, described, targets, folds, trunk.tail(view), aim, anyway)
+    anyway = options.fine_tune == "always"
+    tuned = fine_tune(fitted, described, targets, folds, trunk.tail(view), aim, anyway) if tuning else None
     if tuned:
         fitted = tuned.fitted
         facts["summary"] = facts["summary"].removesuffix(".") + f", {tuned.told}."
@@ -176,12 +168,9 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
     some = torch.from_numpy((described if tuned else features)[:2, 0]).float()
     if tuned:
-        describe, head = kept[0], nn.Sequential(tuned.features, head)
-    graph = onnx_graph.join(
-        trunk.graph(view, root, maps=tuned is not None),
-        onnx_graph.trace_part(head, some, "features", card.outputs),
-        card,
-    )
+        describe, head = wide[0], nn.Sequential(tuned.features, head)
+    graph = onnx_graph.trace_part(head, some, "features", card.outputs)
+    graph = onnx_graph.join(trunk.graph(view, root, maps=tuned is not None), graph, card)
     path = write_verified(Behind(describe, head), graph, card, golden, zoo, measures)
     return Learned(path, outputs, examples, held_out, refused, checked.opened.pixels)
 

@@ -7,7 +7,7 @@ and all of them which share of the answer it gets (docs/decisions/0020).
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -107,7 +107,7 @@ def fine_tune(
         folds: (N,), -1 for pictures that are only ever held out.
         tail: Copied, not trained.
         aim: What it is trained for.
-        anyway: Whatever the first fold says, and with a share greater than 0.
+        anyway: Whatever pictures left out say.
     """
     width, outputs = fitted.head.in_features, fitted.head.out_features
     maps = described[:, :, width:]
@@ -123,46 +123,40 @@ def fine_tune(
         return {share: aim.judge((1 - share) * frozen + share * own, truth) for share in SHARES}
 
     numbers = sorted(set(folds[trained].tolist()))
+    first = f"1/{len(numbers)} of the pictures"
     for number in numbers:
         held_out = np.flatnonzero(folds == number)
         tuned = fit(trained[folds[trained] != number], f"fold {number + 1} of {len(numbers)}")
         scores[held_out] = tuned.scores(maps[held_out, 0])
-        if number == numbers[0] and not anyway and not _is_better(costs(held_out)):
+        if number == numbers[0] and not anyway and not _is_better(costs(held_out), first):
             return None
     of_each = costs(trained)
-    share = _best(of_each, SHARES[1:] if anyway else SHARES)
-    if not share:
-        log.info("fine-tuning the last blocks: no better on all pictures left out, left as they were")
+    if not anyway and not _is_better(of_each, "all pictures"):
         return None
-    told = f"its last blocks fine-tuned, {share:.0%} of the answer"
-    log.info("%s: %s on pictures left out", told, _compared(of_each, share))
+    share = _best(of_each)
     whole = fit(trained, "all pictures")
     others = np.flatnonzero(folds < 0)
     if len(others):
         scores[others] = whole.scores(maps[others, 0])
+    told = f"{share:.0%} of the answer by its last blocks, fine-tuned"
     blend = _blend(fitted, whole.head, scores, share, float(of_each[share].mean()))
     return FineTuned(blend, Appended(whole.tail, width), told)
 
 
-def _best(costs: dict[float, Tensor], shares: Sequence[float]) -> float:
-    return min(shares, key=lambda share: float(costs[share].mean()))
+def _best(costs: dict[float, Tensor]) -> float:
+    """The share of the tail, greater than 0, that costs least."""
+    return min(SHARES[1:], key=lambda share: float(costs[share].mean()))
 
 
-def _is_better(costs: dict[float, Tensor]) -> bool:
-    """Whether the best share gains more than chance would give it: the paired standard error."""
-    share = _best(costs, SHARES[1:])
-    gains = costs[0.0] - costs[share]
+def _is_better(costs: dict[float, Tensor], of: str) -> bool:
+    """Whether the best share gains more than its paired standard error; says so to the user."""
+    tuned, frozen = costs[_best(costs)], costs[0.0]
+    gains = frozen - tuned
     better = bool(gains.mean() > gains.std() / len(gains) ** 0.5)
-    what = "better" if better else "no better"
-    then = "so the other folds are tried" if better else "left as they were"
-    log.info(
-        "fine-tuning the last blocks: %s on pictures left out (%s), %s", what, _compared(costs, share), then
-    )
+    what = "better" if better else "no better, so they are left as they were"
+    found = f"{tuned.mean():.4f} against {frozen.mean():.4f} on {of}, left out"
+    log.info("fine-tuning the last blocks: %s (%s)", what, found)
     return better
-
-
-def _compared(costs: dict[float, Tensor], share: float) -> str:
-    return f"{costs[share].mean():.4f} against {costs[0.0].mean():.4f}"
 
 
 def _blend(frozen: CrossFitted, tuned: nn.Linear, scores: Tensor, share: float, loss: float) -> CrossFitted:

@@ -15,6 +15,9 @@ from training.networks.device import best_device
 
 EPOCHS = 5
 BATCH_SIZE = 32
+MIN_STEPS = 60
+"""Of few pictures there are more epochs: five steps teach nothing."""
+
 RATE = 3e-4
 """Of the blocks, which know much already; their head, which knows nothing, has HEAD_RATE times as much."""
 
@@ -104,7 +107,8 @@ def fit_tail(
         {"params": part.parameters(), "lr": rate} for part, rate in zip(tuned.children(), rates, strict=True)
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    batches = [batch for _ in range(EPOCHS) for batch in torch.randperm(len(chosen)).split(BATCH_SIZE)]
+    epochs = max(EPOCHS, math.ceil(MIN_STEPS / math.ceil(len(chosen) / BATCH_SIZE)))
+    batches = [batch for _ in range(epochs) for batch in torch.randperm(len(chosen)).split(BATCH_SIZE)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=len(batches), pct_start=0.2)
     with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
         for batch in track(batches, what):
