@@ -110,7 +110,7 @@ def fit_tail(
     epochs = max(EPOCHS, math.ceil(MIN_STEPS / math.ceil(len(chosen) / BATCH_SIZE)))
     batches = [batch for _ in range(epochs) for batch in torch.randperm(len(chosen)).split(BATCH_SIZE)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=len(batches), pct_start=0.2)
-    with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True):
         for batch in track(batches, what):
             index = chosen[batch.numpy()]
             views = torch.randint(maps.shape[1], (len(index),)).numpy()
