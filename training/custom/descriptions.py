@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,16 @@ def describe_pictures(
         if len(unsaved) >= SAVED_EVERY or start + BATCH_SIZE >= len(missing):
             _write(folder, unsaved)
             unsaved = {}
-    return np.stack([known[digest] for digest in opened.digests])
+    return _in_order(known, opened.digests)
+
+
+def _in_order(known: dict[str, Features], digests: Sequence[str]) -> Features:
+    """What is known of each picture, (N, V, F); `known` is emptied, as both at once take twice the memory."""
+    last = {digest: index for index, digest in enumerate(digests)}
+    features = np.empty((len(digests), *known[digests[0]].shape), np.float16)
+    for index, digest in enumerate(digests):
+        features[index] = known.pop(digest) if last[digest] == index else known[digest]
+    return features
 
 
 def _views(pixels: npt.NDArray[np.uint8], digest: str, augment: Augment) -> npt.NDArray[np.uint8]:
