@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 FineTune = Literal["auto", "never", "always"]
 
 ENOUGH = 1000
-"""Pictures to learn from: with fewer it took minutes and was never better (docs/log.md)."""
+"""Pictures to learn from: with fewer it gained a tenth of a point or nothing (docs/log.md)."""
 
 LABEL_SMOOTHING = 0.05
 

@@ -24,6 +24,8 @@ def test_a_rare_class_counts_as_much_as_the_others_where_it_is_to():
 
     assert gain(classes_aim(torch.ones(2))) > 0.3
     assert abs(gain(classes_aim(torch.tensor([100 / 180, 100 / 20])))) < 0.02
+    costs = classes_aim(torch.tensor([100 / 180, 100 / 20])).judge(torch.zeros(100, 2), targets)
+    assert float(costs[:90].sum()) == pytest.approx(float(costs[90:].sum()), rel=1e-4)
 
 
 def test_sure_and_unsure_scores_cost_the_same():
