@@ -31,6 +31,14 @@ class ViewKind(StrEnum):
     DIGIT = "digit"
 
 
+class FineTuning(StrEnum):
+    """Whether the last blocks of the trunk learn too."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
 class Scale(StrEnum):
     """On which numbers are learned."""
 
@@ -90,7 +98,16 @@ def learn_from(
     from training.custom.trunk import Trunk
 
     view = view_of(ViewKind(origin.view))
-    options = Options(name, view, origin.unit, origin.basis, origin.scale, origin.balanced, fresh)
+    options = Options(
+        name,
+        view,
+        origin.unit,
+        origin.basis,
+        origin.scale,
+        origin.balanced,
+        fresh,
+        fine_tune=origin.fine_tune,
+    )
     return learn(checked, Trunk.load(origin.trunk, data), options, zoo, data, cores())
 
 

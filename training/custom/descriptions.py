@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +55,33 @@ def describe_pictures(
     folder = root / "cache" / f"descriptions-{name}"
     known = {} if fresh else _read(folder, set(opened.digests))
     missing = [i for i, digest in enumerate(opened.digests) if digest not in known]
-    unsaved: dict[str, Features] = {}
+    features = _placed(known, opened.digests)
+    known.clear()
+    unsaved: list[int] = []
     for start in track(range(0, len(missing), BATCH_SIZE), "describing pictures", disable=not missing):
         batch = missing[start : start + BATCH_SIZE]
         views = [_views(opened.pixels[index], opened.digests[index], augment) for index in batch]
-        features = describe(np.concatenate(views)).astype(np.float16)
-        for index, rows in zip(batch, features.reshape(len(batch), VIEWS, -1), strict=True):
-            known[opened.digests[index]] = unsaved[opened.digests[index]] = rows
+        rows = describe(np.concatenate(views)).astype(np.float16).reshape(len(batch), VIEWS, -1)
+        if features is None:
+            features = np.empty((len(opened.digests), *rows.shape[1:]), np.float16)
+        features[batch] = rows
+        unsaved += batch
         if len(unsaved) >= SAVED_EVERY or start + BATCH_SIZE >= len(missing):
-            _write(folder, unsaved)
-            unsaved = {}
-    return np.stack([known[digest] for digest in opened.digests])
+            _write(folder, [opened.digests[index] for index in unsaved], features[unsaved])
+            unsaved = []
+    assert features is not None
+    return features
+
+
+def _placed(known: Mapping[str, Features], digests: Sequence[str]) -> Features | None:
+    """A row for each picture, filled where it is known: collecting rows first would take the memory twice."""
+    if not known:
+        return None
+    features = np.empty((len(digests), *next(iter(known.values())).shape), np.float16)
+    for index, digest in enumerate(digests):
+        if digest in known:
+            features[index] = known[digest]
+    return features
 
 
 def _views(pixels: npt.NDArray[np.uint8], digest: str, augment: Augment) -> npt.NDArray[np.uint8]:
@@ -97,11 +113,11 @@ def _read(folder: Path, wanted: Set[str]) -> dict[str, Features]:
     return known
 
 
-def _write(folder: Path, described: Mapping[str, Features]) -> None:
+def _write(folder: Path, digests: Sequence[str], features: Features) -> None:
     """Write a file of its own, so that what earlier runs wrote is not written again."""
-    name = hashlib.sha256("".join(described).encode()).hexdigest()[:16]
+    name = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
     try:
         with replacing(folder / f"{name}.npz") as partial:
-            np.savez(partial, digests=np.array(list(described)), features=np.stack(list(described.values())))
+            np.savez(partial, digests=np.array(digests), features=features)
     except OSError as error:
         log.warning("%s takes no descriptions, so the next run makes them again: %s", folder, error)

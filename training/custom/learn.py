@@ -31,6 +31,7 @@ from training.custom.familiar import THRESHOLD, fit_likeness
 from training.custom.outliers import describe_strangers, strangers
 from training.custom.registry import OWN
 from training.custom.trunk import Behind, Trunk
+from training.custom.tuning.finetune import FineTune, classes_aim, fine_tune, is_wanted, numbers_aim
 from training.data import augment
 from training.data.collection.checks import Checked
 from training.data.collection.folds import folds_of
@@ -63,6 +64,8 @@ class Options:
         fresh: Describe pictures again that an earlier run has described.
         seed: Of the bootstrap.
         strangers: Pictures of other things that familiarity is measured on.
+        fine_tune: Whether the last blocks learn too: "auto" tries it where there is enough to learn from,
+            "always" does it whatever pictures left out say.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Options:
     fresh: bool = False
     seed: int = 0
     strangers: int = 300
+    fine_tune: FineTune = "auto"
 
 
 @dataclass(frozen=True)
@@ -113,36 +117,41 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     """
     collection, view = checked.collection, options.view
     describe = trunk.describe(view, root, threads)
-    key = (trunk.digest, view)
-    features = describe_pictures(checked.opened, describe, augment.photo, key, root, options.fresh)
-    others = describe_strangers(describe, key, view, options.strangers, 2, root)
+    key, widths = (trunk.digest, view), trunk.body.widths
     folds, examples = folds_of(checked, FOLDS), _examples(checked)
     trained = folds >= 0
+    tuning = is_wanted(options.fine_tune, trunk, int(trained.sum()))
+    wide = (trunk.describe(view, root, threads, maps=True), (*key, "maps")) if tuning else (describe, key)
+    described = describe_pictures(checked.opened, wide[0], augment.photo, wide[1], root, options.fresh)
+    features = described[:, :, : sum(widths)]
+    others = describe_strangers(describe, key, view, options.strangers, 2, root)
     tested = np.array([entry.part == "test" for entry in collection.entries])
     unseen = np.flatnonzero(~tested)
-    likeness, familiar = fit_likeness(features, folds, trunk.body.widths[0])
+    likeness, familiar = fit_likeness(features, folds, widths[0])
     facts = _facts(checked, examples, trunk, options, int(trained.sum()))
     facts["familiarity_threshold"] = THRESHOLD
     if collection.task == "classification":
-        classes = torch.from_numpy(examples.targets.astype(np.int64))
+        targets = torch.from_numpy(examples.targets.astype(np.int64))
         count = len(collection.labels)
-        weights = equal_classes(classes[trained], count) if options.balanced else torch.ones(count)
-        fitted = cross_fit(
-            features, classes, folds, trunk.body.widths, classes_head(weights), cross_entropy(weights),
-            SOFTMAX_PENALTIES,
-        )  # fmt: skip
-        network = _network(trunk, fitted)
+        weights = equal_classes(targets[trained], count) if options.balanced else torch.ones(count)
+        fit, loss, aim = classes_head(weights), cross_entropy(weights), classes_aim(weights)
+        fitted = cross_fit(features, targets, folds, widths, fit, loss, SOFTMAX_PENALTIES)
         facts["labels"] = collection.labels
-        head, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
     else:
         scaler = (LogPriceScaler if options.scale == "log" else LinearScaler).of(examples.targets[trained])
-        standardised = scaler.standardise(examples.targets)
-        fitted = cross_fit(
-            features, standardised, folds, trunk.body.widths, numbers_head, absolute_error, RIDGE_PENALTIES
-        )
-        fitted = cross_fit_kernel(fitted, features, standardised, folds, trunk.body.widths)
-        network = _network(trunk, fitted)
+        targets, aim = scaler.standardise(examples.targets), numbers_aim()
+        fitted = cross_fit(features, targets, folds, widths, numbers_head, absolute_error, RIDGE_PENALTIES)
+        fitted = cross_fit_kernel(fitted, features, targets, folds, widths)
         facts |= {"unit": options.unit, "basis": options.basis}
+    anyway = options.fine_tune == "always"
+    tuned = fine_tune(fitted, described, targets, folds, trunk.tail(view), aim, anyway) if tuning else None
+    if tuned:
+        fitted = tuned.fitted
+        facts["summary"] = facts["summary"].removesuffix(".") + f", {tuned.told}."
+    network = _network(trunk, fitted)
+    if collection.task == "classification":
+        head, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
+    else:
         head, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
     outputs = outputs | {"familiarity": familiar}
     refused = {
@@ -157,10 +166,11 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         return measured, reference(model.card, answers, measured.data)
 
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
-    some = torch.from_numpy(features[:2, 0]).float()
-    graph = onnx_graph.join(
-        trunk.graph(view, root), onnx_graph.trace_part(head, some, "features", card.outputs), card
-    )
+    some = torch.from_numpy((described if tuned else features)[:2, 0]).float()
+    if tuned:
+        describe, head = wide[0], nn.Sequential(tuned.features, head)
+    graph = onnx_graph.trace_part(head, some, "features", card.outputs)
+    graph = onnx_graph.join(trunk.graph(view, root, maps=tuned is not None), graph, card)
     path = write_verified(Behind(describe, head), graph, card, golden, zoo, measures)
     return Learned(path, outputs, examples, held_out, refused, checked.opened.pixels)
 

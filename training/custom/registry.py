@@ -38,6 +38,7 @@ class Origin:
         basis: What a number means.
         scale: On which numbers are learned.
         balanced: Each class counts the same, however many pictures it has.
+        fine_tune: Whether the last blocks of the trunk learn too.
     """
 
     folder: str
@@ -48,6 +49,7 @@ class Origin:
     basis: str
     scale: Literal["log", "linear"] = "log"
     balanced: bool = False
+    fine_tune: Literal["auto", "never", "always"] = "auto"
 
     def save(self, name: str, root: Path) -> None:
         """Remember it under the name of a model."""

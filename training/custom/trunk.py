@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from models.atomic import replacing
 from models.image.views import View
 from models.model import CPU
+from training.custom.tuning.tail import Tail
 from training.data.splits import DataError
 from training.export import onnx_graph
 from training.export.verification import TOLERANCE, check_outputs
 from training.networks import efficientnet
 from training.networks.architectures import to_float
-from training.networks.pyramid import Intermediates, Pyramid
+from training.networks.pyramid import Intermediates, Pyramid, Stages
 
 LITE2 = "efficientnet-lite2"
 
@@ -75,13 +76,14 @@ class Trunk:
         config = network.pretrained_cfg
         return Trunk(name, Pyramid(Intermediates(network), TRIED_SIDE), config["mean"], config["std"])
 
-    def describe(self, view: View, root: Path, threads: int) -> Describe:
+    def describe(self, view: View, root: Path, threads: int, maps: bool = False) -> Describe:
         """The trunk in onnxruntime, which on a CPU takes a third of torch's time.
 
         Args:
             view: Of the pixels.
             root: The data folder; the graph is kept in its folder cache.
             threads: To run it with.
+            maps: The numbers of the maps before the last stage follow the features.
 
         Raises:
             ExportError: The graph's features differ from torch's.
@@ -90,12 +92,24 @@ class Trunk:
         options.intra_op_num_threads = threads
         # TensorRT and the like would compile for minutes.
         wanted = ["CUDAExecutionProvider"] if torch.cuda.is_available() else []
-        session = ort.InferenceSession(self._file(view, root), options, providers=[*wanted, CPU])
+        session = ort.InferenceSession(self._file(view, root, maps), options, providers=[*wanted, CPU])
         return lambda pixels: session.run(["features"], {"pixels": pixels})[0]  # type: ignore[no-any-return]
 
-    def graph(self, view: View, root: Path) -> onnx.ModelProto:
+    def graph(self, view: View, root: Path, maps: bool = False) -> onnx.ModelProto:
         """What `describe` runs, with weights in half precision: pixels -> features."""
-        return onnx.load(self._file(view, root))
+        return onnx.load(self._file(view, root, maps))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it has a last stage that can be fine-tuned."""
+        return isinstance(self.body.network, Stages)
+
+    @torch.no_grad()
+    def tail(self, view: View) -> Tail:
+        """A copy of the last stage and what follows it, which takes maps as `describe` gives them."""
+        assert isinstance(self.body.network, Stages)
+        _, maps = self.body.with_maps(torch.zeros(1, 3, *view.shape[:2]))
+        return Tail(self.body.network.tail(), tuple(maps.shape[1:]))
 
     @cached_property
     def digest(self) -> str:
@@ -105,11 +119,12 @@ class Trunk:
             digest.update(name.encode() + value.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _file(self, view: View, root: Path) -> Path:
-        key = hashlib.sha256(repr((GRAPH, self.digest, view.shape)).encode()).hexdigest()[:16]
+    def _file(self, view: View, root: Path, maps: bool) -> Path:
+        kind = (GRAPH, self.digest, view.shape, *(["maps"] if maps else []))
+        key = hashlib.sha256(repr(kind).encode()).hexdigest()[:16]
         path = root / "cache" / f"trunk-{key}.onnx"
         if not path.exists():
-            module = _Described(self)
+            module = _Described(self, maps)
             pixels = np.random.default_rng(0).integers(0, 256, (2, *view.shape), np.uint8)
             graph = onnx_graph.trace_part(module, torch.from_numpy(pixels), "pixels", ["features"])
             with torch.no_grad():
@@ -125,13 +140,14 @@ class Trunk:
 
 
 class _Described(nn.Module):
-    """uint8 (N, H, W, 3) -> float32 (N, F)."""
+    """uint8 (N, H, W, 3) -> float32 (N, F), or with the numbers of the maps (N, F + C * H' * W')."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: Trunk) -> None:
+    def __init__(self, trunk: Trunk, maps: bool) -> None:
         super().__init__()
+        self.maps = maps
         self.body = trunk.body
         self.register_buffer("mean", torch.tensor(trunk.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(trunk.std).view(1, -1, 1, 1))
@@ -140,8 +156,13 @@ class _Described(nn.Module):
         pictures = to_float(pixels)
         if pictures.shape[1] == 1:
             pictures = pictures.expand(-1, 3, -1, -1)
-        features: Tensor = self.body((pictures - self.mean) / self.std)
-        return features
+        pictures = (pictures - self.mean) / self.std
+        features: Tensor
+        if not self.maps:
+            features = self.body(pictures)
+            return features
+        features, maps = self.body.with_maps(pictures)
+        return torch.cat([features, maps.flatten(1)], dim=1)
 
 
 class Behind(nn.Module):

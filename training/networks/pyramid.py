@@ -1,5 +1,6 @@
 """A pretrained network as a description of pictures at every level: texture, parts, objects."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -24,6 +25,10 @@ class Stages(nn.Module):
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return self.last(maps[-1]), maps[1:]
+
+    def tail(self) -> nn.Module:
+        """A copy of the last stage and of what follows: the maps before it -> features (N, F)."""
+        return copy.deepcopy(nn.Sequential(self.stages[-1], self.last))
 
 
 class Intermediates(nn.Module):
@@ -59,16 +64,21 @@ class Pyramid(nn.Module):
         super().__init__()
         self.network = network.eval()
         with torch.no_grad():
-            final, inner = self._both(torch.zeros(1, 3, side, side))
+            final, inner, _ = self._parts(torch.zeros(1, 3, side, side))
         self.widths = final.shape[1], inner.shape[1]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Normalised pictures float32 (N, 3, H, W) -> (N, sum(widths))."""
-        return torch.cat(self._both(pictures), dim=1)
+        return torch.cat(self._parts(pictures)[:2], dim=1)
 
-    def _both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def with_maps(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the maps before the last stage, (N, C, H', W')."""
+        final, inner, maps = self._parts(pictures)
+        return torch.cat([final, inner], dim=1), maps[-2]
+
+    def _parts(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         final, maps = self.network(pictures)
-        return final, torch.cat([moment for level in maps for moment in _moments(level)], dim=1)
+        return final, torch.cat([moment for level in maps for moment in _moments(level)], dim=1), maps
 
 
 def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:

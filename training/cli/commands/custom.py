@@ -9,7 +9,15 @@ import typer
 from models.model import ZOO
 from training.cli.console import console
 from training.cli.options import RUNS, DataFolder, RunsFolder, ZooFolder
-from training.cli.own_pictures import Scale, ViewKind, check_folder, learn_from, unseen_by, view_of
+from training.cli.own_pictures import (
+    FineTuning,
+    Scale,
+    ViewKind,
+    check_folder,
+    learn_from,
+    unseen_by,
+    view_of,
+)
 from training.data import sources
 from training.data.splits import DataError
 
@@ -44,6 +52,10 @@ def new_model(
     ] = False,
     view: View = ViewKind.SQUASH,
     trunk: Trunk = "efficientnet-lite2",
+    fine_tune: Annotated[
+        FineTuning,
+        typer.Option(help="The last blocks learn too: where pictures left out say so, not at all, anyway."),
+    ] = FineTuning.AUTO,
     strict: Strict = False,
     resume: Annotated[bool, typer.Option(help="Go on from what is described already, after a crash.")] = True,
     data: DataFolder = sources.DATA,
@@ -66,7 +78,9 @@ def new_model(
     from training.cli.custom_report import write_report
     from training.custom.registry import Origin
 
-    origin = Origin(str(folder.absolute()), target, view.value, trunk, unit, basis, scale.value, balanced)
+    origin = Origin(
+        str(folder.absolute()), target, view.value, trunk, unit, basis, scale.value, balanced, fine_tune.value
+    )
     learned = learn_from(checked, name, origin, zoo, data, not resume)
     model = open_model(learned.path)
     origin.save(name, data)
