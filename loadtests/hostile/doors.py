@@ -121,7 +121,7 @@ def tensors(png: bytes) -> Iterator[HostileRequest]:
     for lies in (b"", b"\0", b"\xff" * 4, struct.pack("<I", len(png) + 1) + png, struct.pack("<I", 0)):
         size = {"parameters": {"binary_data_size": len(lies)}}
         yield sent({"inputs": [{"name": "picture", "shape": [1], "datatype": "BYTES"} | size]}, lies or b" ")
-    for number in (-1, 10**9, "3", 2.5, [3]):
+    for number in (-1, "3", 2.5, [3]):
         outputs = [{"name": "probabilities", "parameters": {"classification": number}}]
         yield sent({"inputs": [good | {"data": [0] * 784}], "outputs": outputs})
     for outputs in ([{"name": "none"}], [5], 5, [{}], [{"name": None}], [{"name": "value"}] * 1_000):

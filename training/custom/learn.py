@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.card import Card, Data, Golden, Measured, Outputs, Reference
+from models.card import Data, Golden, Measured, Outputs, Reference
 from models.image.views import AnyView
 from models.model import Model
 from training.custom.calibrate import classifier, regressor
@@ -37,7 +37,7 @@ from training.data.collection.checks import Checked
 from training.data.collection.folds import folds_of
 from training.data.collection.pixels import Pixels
 from training.data.splits import Examples
-from training.evaluation.unseen import baseline, measure
+from training.evaluation.unseen import measured
 from training.export import onnx_graph
 from training.export.drift_reference import reference
 from training.export.verification import write_verified
@@ -45,6 +45,9 @@ from training.fitting.result import LinearScaler, LogPriceScaler
 from training.networks.architectures import Network
 
 FOLDS = 5
+
+ANSWERED_AT_ONCE = 16
+"""Pictures of a test folder in one run of the written file."""
 
 GOLDEN_PICTURES = 4
 """Drawn ones: a model file must not give away its owner's pictures."""
@@ -153,17 +156,22 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
         head, card, outputs = classifier(network, fitted, likeness, examples, unseen, weights, facts)
     else:
         head, card, outputs = regressor(network, fitted, likeness, examples, unseen, scaler, facts)
-    outputs = outputs | {"familiarity": familiar}
+    outputs = {name: np.array(values) for name, values in {**outputs, "familiarity": familiar}.items()}
     refused = {
         kind: float((likeness(torch.from_numpy(rows).float()) < THRESHOLD).float().mean())
         for kind, rows in others.items()
     }
     held_out = np.flatnonzero(tested if tested.any() else trained)
-    answers = {name: values[held_out] for name, values in outputs.items()}
-    measured = _measured(options, card, answers, examples[held_out], examples[trained], refused, tested.any())
+    data = f"{options.name}, " + ("test folder" if tested.any() else f"{FOLDS}-fold cross-validation")
 
     def measures(model: Model) -> tuple[Measured, Reference]:
-        return measured, reference(model.card, answers, measured.data)
+        if tested.any():
+            # What the file itself answers; to pictures left out in turn it has no answer of its own.
+            _answer(model, checked.opened.pixels, held_out, outputs)
+        answers = {name: values[held_out] for name, values in outputs.items()}
+        threshold, test = card.familiarity_threshold, examples[held_out]
+        found = measured(data, answers, test, examples[trained], threshold, refused, options.seed)
+        return found, reference(model.card, answers, found.data)
 
     golden = np.concatenate(list(strangers(view, GOLDEN_PICTURES, 3, root).values()))[:GOLDEN_PICTURES]
     some = torch.from_numpy((described if tuned else features)[:2, 0]).float()
@@ -175,31 +183,16 @@ def learn(checked: Checked, trunk: Trunk, options: Options, zoo: Path, root: Pat
     return Learned(path, outputs, examples, held_out, refused, checked.opened.pixels)
 
 
+def _answer(model: Model, pixels: Pixels, index: npt.NDArray[np.intp], outputs: Outputs) -> None:
+    """Put the answers of a file into the rows of these pictures."""
+    for rows in np.array_split(index, -(-len(index) // ANSWERED_AT_ONCE)):
+        for name, values in model(pixels[rows]).items():
+            outputs[name][rows] = values
+
+
 def _network(trunk: Trunk, fitted: CrossFitted) -> Network:
     """The head alone, behind features as they are."""
     return Network(nn.Identity(), fitted.head, trunk.mean, trunk.std, fitted.kernel).eval()
-
-
-def _measured(
-    options: Options,
-    card: Card,
-    answers: Outputs,
-    test: Examples,
-    train: Examples,
-    refused: Mapping[str, float],
-    own_test: bool,
-) -> Measured:
-    """The metrics of answers to unseen pictures, those of a test folder or those left out in turn."""
-    values, bounds = measure(answers, test, card.familiarity_threshold, options.seed)
-    values["strangers_refused"] = float(np.mean(list(refused.values())))
-    what = "test folder" if own_test else f"{FOLDS}-fold cross-validation"
-    return Measured(
-        data=f"{options.name}, {what}",
-        n=len(test),
-        values=_rounded(values),
-        baseline=_rounded(baseline(train, test, card.task == "classification")),
-        intervals={name: (_round(low), _round(high)) for name, (low, high) in bounds.items()},
-    )
 
 
 def _examples(checked: Checked) -> Examples:
@@ -238,12 +231,3 @@ def _facts(
 
 def _note(what: str, files: int) -> str:
     return f"{what} ({files} pictures)" if files > 1 else what
-
-
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: _round(value) for name, value in values.items()}
-
-
-def _round(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")

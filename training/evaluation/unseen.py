@@ -1,8 +1,10 @@
 """Metrics of answers to unseen pictures, each with its 95 % interval."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from models.card import Outputs
+from models.card import Measured, Outputs
 from training.data.splits import Examples
 from training.evaluation.evaluate import classification, errors, regression
 from training.evaluation.online import wilson
@@ -44,6 +46,37 @@ def measure(
     return values, {name: bounds[name] for name in values}
 
 
+def measured(
+    data: str,
+    answers: Outputs,
+    test: Examples,
+    train: Examples,
+    threshold: float,
+    refused: Mapping[str, float],
+    seed: int,
+) -> Measured:
+    """The metrics of a card, to four significant digits.
+
+    Args:
+        data: Which pictures they are of.
+        answers: To these pictures.
+        test: Their true classes or numbers.
+        train: Those of the pictures that were learned from.
+        threshold: Of the familiarity.
+        refused: The fraction of each kind of other pictures that is not familiar.
+        seed: Of the bootstrap.
+    """
+    values, bounds = measure(answers, test, threshold, seed)
+    values["strangers_refused"] = float(np.mean(list(refused.values())))
+    return Measured(
+        data=data,
+        n=len(test),
+        values=_rounded(values),
+        baseline=_rounded(baseline(train, test, "probabilities" in answers)),
+        intervals={name: (_round(low), _round(high)) for name, (low, high) in bounds.items()},
+    )
+
+
 def _metrics(outputs: Outputs, examples: Examples, threshold: float) -> dict[str, float]:
     if "probabilities" in outputs:
         _, values = classification(outputs, examples)
@@ -71,3 +104,11 @@ def resamples(examples: Examples, seed: int) -> list[np.ndarray]:  # type: ignor
         np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
         for _ in range(RESAMPLES)
     ]
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: _round(value) for name, value in values.items()}
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.4g}")

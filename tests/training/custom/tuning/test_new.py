@@ -16,6 +16,7 @@ from training.cli.own_pictures import check_folder
 from training.custom.learn import Learned, Options, learn
 from training.custom.registry import Origin
 from training.custom.trunk import Trunk
+from training.custom.tuning import tail
 from training.custom.tuning.finetune import FineTune
 
 VIEW = SquashView(width=48, height=40)
@@ -76,7 +77,8 @@ def test_the_file_answers_as_torch_did_and_as_was_measured(kind: str, make, requ
 
 
 @pytest.mark.slow
-def test_the_same_twice_and_nothing_of_it_in_a_file_without(make, parted: Path):
+def test_the_same_twice_and_nothing_of_it_in_a_file_without(make, parted: Path, monkeypatch):
+    monkeypatch.setattr(tail, "MIN_STEPS", 12)
     first, second, plain = (make(parted, how).path for how in ("always", "always", "never"))
 
     assert first.read_bytes() == second.read_bytes()
@@ -89,8 +91,9 @@ def test_the_same_twice_and_nothing_of_it_in_a_file_without(make, parted: Path):
 
 @pytest.mark.slow
 def test_who_insists_gets_last_blocks_of_lite2_that_learned_and_grow_will_know(
-    three_classes: Path, own_data: Path, tmp_path: Path
+    three_classes: Path, own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(tail, "MIN_STEPS", 8)  # of six fits, a step of which takes half a second
     folders = ["--data", own_data, "--zoo", tmp_path / "zoo", "--runs", tmp_path / "runs"]
     arguments = ["new", "tuned", three_classes, *folders, "--fine-tune", "always"]
 
