@@ -21,7 +21,7 @@ from service.http import problems
 from service.http.endpoint import Endpoint
 from service.http.openapi.schemas import JSON, REFERENCE
 from service.http.problems import ProblemBody
-from service.protocols.openapi import rows
+from service.protocols.openapi import SCHEMAS as ROW_SCHEMAS
 from service.repository.index import IndexEntry
 from service.settings import Settings
 
@@ -85,7 +85,7 @@ def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str =
             "paths": paths,
             "security": [{name: []} for name in KEYS] if settings.api_keys else [],
             "components": {
-                "schemas": schemas["$defs"] | rows.SCHEMAS,
+                "schemas": schemas["$defs"] | ROW_SCHEMAS,
                 "responses": errors.components,
                 "parameters": {"RequestId": REQUEST_ID},
                 "securitySchemes": KEYS,
@@ -143,7 +143,7 @@ def _of_both(first: dict[str, Any], second: dict[str, Any], errors: Errors) -> d
 def _contents(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of two bodies: of each type, a schema for either, and the first one's example."""
     first, second = (part.get("content", {}) for part in parts)
-    content = second | first
+    content: dict[str, Any] = second | first
     for media_type in first.keys() & second.keys():
         schemas = [found[media_type].get("schema", {}) for found in (first, second)]
         choices = [

@@ -12,8 +12,7 @@ TAGS = ["KServe and TensorFlow Serving"]
 NAME, VERSION = SOURCE["model"], SOURCE["version"]
 
 ERRORS = rows.error_form(
-    {"error": rows.TEXT},
-    {"error": "There is no model 'digits-cnnn' here; there are: digits-cnn, digits-mlp."},
+    "KServeError", {"error": "There is no model 'digits-cnnn' here; there are: digits-cnn, digits-mlp."}
 )
 
 ASKS = {
@@ -22,36 +21,41 @@ ASKS = {
     "regress": "What each car costs",
 }
 
-ANSWERS = [
-    rows.ROWS_ANSWER,
-    rows.table({"outputs": rows.PREDICTIONS, "model": rows.TEXT, "version": rows.TEXT}),
-    rows.table({
+RESULT = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "array", "items": {"type": ["string", "number"]}}},
+        {"type": "number"},
+        schema(PictureProblem),
+    ]
+}
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "KServeRequest": {
+        "type": "object",
+        "properties": {
+            "instances": rows.PICTURES | {"description": "Pictures; the answer has `predictions`."},
+            "inputs": {
+                "description": "Pictures, one, or either under a name; the answer has `outputs`.",
+                "anyOf": [rows.PICTURES, rows.PICTURE],
+            },
+            "examples": rows.PICTURES | {"description": "Pictures; the answer has `results`."},
+        },
+        "minProperties": 1,
+    },
+    "KServeOutputs": rows.table(
+        {"outputs": rows.PREDICTIONS, "model": rows.TEXT, "version": rows.TEXT}
+    ),
+    "KServeResults": rows.table({
         "results": {
             "type": "array",
             "description": "Of `examples`: pairs of a label and its probability, a price, or an error.",
-            "items": {
-                "anyOf": [
-                    {"type": "array", "items": {"type": "array", "items": {"type": ["string", "number"]}}},
-                    {"type": "number"},
-                    schema(PictureProblem),
-                ]
-            },
+            "items": RESULT,
         }
     }),
-]  # fmt: skip
+    "KServeError": rows.table({"error": rows.TEXT}),
+}  # fmt: skip
 
-REQUEST = {
-    "type": "object",
-    "properties": {
-        "instances": rows.PICTURES | {"description": "Pictures; the answer has `predictions`."},
-        "inputs": {
-            "description": "Pictures, one, or either under a name; the answer has `outputs`.",
-            "anyOf": [rows.PICTURES, rows.PICTURE],
-        },
-        "examples": rows.PICTURES | {"description": "Pictures; the answer has `results`."},
-    },
-    "minProperties": 1,
-}
+ANSWERS = [rows.ROWS_ANSWER, rows.component("KServeOutputs"), rows.component("KServeResults")]
 
 
 def models() -> dict[str, Any]:
@@ -116,7 +120,10 @@ def asking(verb: str, settings: Settings) -> dict[str, Any]:
         "summary": ASKS[verb],
         "description": "One of `instances`, `inputs` and `examples` carries the pictures."
         f" {rows.limits(settings)}",
-        "requestBody": {"required": True, "content": json_body(REQUEST, {"instances": rows.PICTURES_SENT})},
+        "requestBody": {
+            "required": True,
+            "content": json_body(rows.component("KServeRequest"), {"instances": rows.PICTURES_SENT}),
+        },
         "responses": {"200": rows.answers(ANSWERS, example)} | ERRORS,
     }
 

@@ -9,29 +9,31 @@ from service.settings import Settings
 TAGS = ["MLflow"]
 
 ERRORS = rows.error_form(
-    {"error_code": rows.TEXT, "message": rows.TEXT},
+    "MLflowError",
     {"error_code": "BAD_REQUEST", "message": "`instances` must be a list of pictures, one at least."},
 )
 
-SPLIT = {
+SPLIT = rows.table({
     "columns": {"type": "array", "items": rows.TEXT},
     "data": {"type": "array", "items": {"type": "array"}},
-}
+})  # fmt: skip
 
-REQUEST = {
-    "type": "object",
-    "properties": {
-        "instances": rows.PICTURES,
-        "inputs": {
-            "description": "Pictures, one, or either under a name.",
-            "anyOf": [rows.PICTURES, rows.PICTURE],
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "MLflowRequest": {
+        "type": "object",
+        "properties": {
+            "instances": rows.PICTURES,
+            "inputs": {
+                "description": "Pictures, one, or either under a name.",
+                "anyOf": [rows.PICTURES, rows.PICTURE],
+            },
+            "dataframe_split": SPLIT | {"description": "A data frame: its only column is read, or `image`."},
+            "dataframe_records": rows.PICTURES | {"description": "The rows of such a data frame."},
+            "params": {"type": ["object", "null"], "properties": {"model": rows.MODEL}},
         },
-        "dataframe_split": rows.table(SPLIT)
-        | {"description": "A data frame: its only column is read, or `image`."},
-        "dataframe_records": rows.PICTURES | {"description": "The rows of such a data frame."},
-        "params": {"type": ["object", "null"], "properties": {"model": rows.MODEL}},
+        "minProperties": 1,
     },
-    "minProperties": 1,
+    "MLflowError": rows.table({"error_code": rows.TEXT, "message": rows.TEXT}),
 }
 
 HEALTH: dict[str, Any] = {
@@ -59,6 +61,6 @@ def invocations(settings: Settings) -> dict[str, Any]:
         "description": "One of `instances`, `inputs`, `dataframe_split` and `dataframe_records` carries the"
         f" pictures. {rows.limits(settings)}",
         "parameters": [rows.MODEL_IN_QUERY],
-        "requestBody": {"required": True, "content": json_body(REQUEST, example)},
+        "requestBody": {"required": True, "content": json_body(rows.component("MLflowRequest"), example)},
         "responses": {"200": rows.answers([rows.ROWS_ANSWER], rows.ANSWER)} | ERRORS,
     }

@@ -9,7 +9,7 @@ from service.settings import Settings
 TAGS = ["Vertex AI"]
 
 ERRORS = rows.error_form(
-    {"error": rows.table({"code": {"type": "integer"}, "message": rows.TEXT, "status": rows.TEXT})},
+    "VertexError",
     {
         "error": {
             "code": 400,
@@ -19,17 +19,23 @@ ERRORS = rows.error_form(
     },
 )
 
-REQUEST = rows.table(
-    {
-        "instances": rows.PICTURES,
-        "parameters": {
-            "type": ["object", "null"],
-            "properties": {"model": rows.MODEL},
-            "description": "Others than `model` are passed over.",
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "VertexRequest": rows.table(
+        {
+            "instances": rows.PICTURES,
+            "parameters": {
+                "type": ["object", "null"],
+                "properties": {"model": rows.MODEL},
+                "description": "Others than `model` are passed over.",
+            },
         },
-    },
-    required=("instances",),
-)
+        required=("instances",),
+    ),
+    "VertexPredictions": rows.table({"predictions": rows.PREDICTIONS}),
+    "VertexError": rows.table({
+        "error": rows.table({"code": {"type": "integer"}, "message": rows.TEXT, "status": rows.TEXT})
+    }),
+}  # fmt: skip
 
 HEALTH: dict[str, Any] = {
     "tags": TAGS,
@@ -40,8 +46,10 @@ HEALTH: dict[str, Any] = {
 
 def predict(settings: Settings) -> dict[str, Any]:
     """POST AIP_PREDICT_ROUTE."""
-    content = json_body(REQUEST, {"instances": rows.PICTURES_SENT}) | rows.BARE_PICTURE
-    answers = [rows.table({"predictions": rows.PREDICTIONS}), *rows.BARE_ANSWERS]
+    content = (
+        json_body(rows.component("VertexRequest"), {"instances": rows.PICTURES_SENT}) | rows.BARE_PICTURE
+    )
+    answers = [rows.component("VertexPredictions"), *rows.BARE_ANSWERS]
     return {
         "tags": TAGS,
         "summary": "Predictions for Vertex AI",
