@@ -11,7 +11,7 @@ WHOLE_FROM = 100
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class _Source(_Value):
@@ -87,7 +87,7 @@ class PriceAnswers(BatchAnswer[PriceFacts]):
 class ServedModel(BaseModel):
     """One model: every fact of its card but the golden pictures, and how it is served."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
     version: str

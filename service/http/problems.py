@@ -15,7 +15,7 @@ PROBLEM_JSON = "application/problem+json"
 class ProblemBody(BaseModel):
     """What is wrong and what to do about it (RFC 9457)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     # The status says it all, as section 4.2.1 allows.
     type: Literal["about:blank"]

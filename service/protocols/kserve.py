@@ -21,6 +21,7 @@ from service.http.endpoint import Endpoint, Respond
 from service.prediction.predictor import Predicted
 from service.protocols import rows
 from service.protocols.intake import Intake
+from service.protocols.openapi import kserve as openapi
 
 MODELS = "/v1/models"
 MODEL = f"{MODELS}/{{name}}"
@@ -86,14 +87,15 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
 
         return respond
 
-    yield Endpoint(MODELS, READ, models, render=render)
+    yield Endpoint(MODELS, READ, models, render=render, openapi=openapi.models())
     for base in (MODEL + VERSION, MODEL):
         for verb in find:
             path = f"{base}:{verb}"
-            yield Endpoint(path, ("POST",), ask(verb, path), traced=True, render=render)
-        yield Endpoint(f"{base}/metadata", READ, metadata, render=render)
+            description = openapi.asking(verb, application.settings)
+            yield Endpoint(path, ("POST",), ask(verb, path), traced=True, render=render, openapi=description)
+        yield Endpoint(f"{base}/metadata", READ, metadata, render=render, openapi=openapi.metadata())
     for base in (MODEL + VERSION, MODEL):
-        yield Endpoint(base, READ, status, is_open=True, render=render)
+        yield Endpoint(base, READ, status, is_open=True, render=render, openapi=openapi.status())
 
 
 def render(problem: Problem, request_id: str) -> Response:

@@ -18,6 +18,7 @@ from service.http.endpoint import Endpoint
 from service.protocols import rows
 from service.protocols.base64_picture import picture_name
 from service.protocols.intake import Intake
+from service.protocols.openapi import mlflow as openapi
 
 INVOCATIONS = "/invocations"
 READ = ("GET", "HEAD")
@@ -60,10 +61,26 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     async def version(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         return Response(VERSION, media_type="text/plain")
 
-    yield Endpoint(INVOCATIONS, ("POST",), invoke, traced=True, render=render, takes=rows.is_json)
+    yield Endpoint(
+        INVOCATIONS,
+        ("POST",),
+        invoke,
+        traced=True,
+        render=render,
+        takes=rows.is_json,
+        openapi=openapi.invocations(application.settings),
+    )
     for path in ("/ping", "/health"):
-        yield Endpoint(path, READ, ping, is_open=True, render=render, takes=lambda head: True)
-    yield Endpoint("/version", READ, version, is_open=True, render=render)
+        yield Endpoint(
+            path,
+            READ,
+            ping,
+            is_open=True,
+            render=render,
+            takes=lambda head: True,
+            openapi=openapi.HEALTH,
+        )
+    yield Endpoint("/version", READ, version, is_open=True, render=render, openapi=openapi.VERSION)
 
 
 def render(problem: Problem, request_id: str) -> Response:

@@ -19,6 +19,7 @@ from service.http.bodies.json_body import parse_json
 from service.http.endpoint import Endpoint
 from service.protocols import rows
 from service.protocols.intake import Intake
+from service.protocols.openapi import sagemaker as openapi
 
 INVOCATIONS = "/invocations"
 READ = ("GET", "HEAD")
@@ -76,9 +77,16 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         }
         return Response(json.dumps(answer), media_type="application/json")
 
-    yield Endpoint(INVOCATIONS, ("POST",), invoke, traced=True, takes=_takes)
-    yield Endpoint("/ping", READ, ping, is_open=True, takes=lambda head: True)
-    yield Endpoint("/execution-parameters", READ, execution_parameters, is_open=True)
+    description = openapi.invocations(settings)
+    yield Endpoint(INVOCATIONS, ("POST",), invoke, traced=True, takes=_takes, openapi=description)
+    yield Endpoint("/ping", READ, ping, is_open=True, takes=lambda head: True, openapi=openapi.PING)
+    yield Endpoint(
+        "/execution-parameters",
+        READ,
+        execution_parameters,
+        is_open=True,
+        openapi=openapi.EXECUTION_PARAMETERS,
+    )
 
 
 def _takes(head: RequestHead) -> bool:

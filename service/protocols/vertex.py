@@ -16,6 +16,7 @@ from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.protocols import rows
 from service.protocols.intake import Intake
+from service.protocols.openapi import vertex as openapi
 
 CODES = {
     401: "UNAUTHENTICATED",
@@ -54,10 +55,18 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response()
 
     if route:
-        yield Endpoint(route, ("POST",), predict, traced=True, render=render, takes=_takes)
+        description = openapi.predict(settings)
+        yield Endpoint(
+            route, ("POST",), predict, traced=True, render=render, takes=_takes, openapi=description
+        )
     if settings.aip_health_route:
         yield Endpoint(
-            settings.aip_health_route, ("GET", "HEAD"), health, is_open=True, takes=lambda head: True
+            settings.aip_health_route,
+            ("GET", "HEAD"),
+            health,
+            is_open=True,
+            takes=lambda head: True,
+            openapi=openapi.HEALTH,
         )
 
 

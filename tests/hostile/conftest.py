@@ -38,6 +38,8 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     temporary.mkdir()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TMPDIR", str(temporary))
+        for name in ("PREDICT", "HEALTH"):
+            environment.setenv(f"AIP_{name}_ROUTE", f"/vertex/{name.lower()}")
         with serving(ZOO, folder / "log", log_requests="true") as url:
             yield Attacked(url, folder / "log", temporary)
 

@@ -16,11 +16,12 @@ from models.prediction_record import Truth
 from service.answers import ClassAnswer, ClassAnswers, ModelList, PriceAnswer, PriceAnswers
 from service.api.openapi.calls import TAGS, own_calls
 from service.api.openapi.errors import GET_ERRORS, PICTURE_ERRORS, Errors
-from service.api.openapi.schemas import JSON, REFERENCE
 from service.errors import Unauthorised
 from service.http import problems
 from service.http.endpoint import Endpoint
+from service.http.openapi.schemas import JSON, REFERENCE
 from service.http.problems import ProblemBody
+from service.protocols.openapi import SCHEMAS as ROW_SCHEMAS
 from service.repository.index import IndexEntry
 from service.settings import Settings
 
@@ -73,7 +74,7 @@ def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str =
                 item = paths.setdefault(path, {})
                 # Two protocols may share a path, and tell their requests apart.
                 other = item.get(method.lower())
-                item[method.lower()] = _of_both(other, operation) if other else operation
+                item[method.lower()] = _of_both(other, operation, errors) if other else operation
     _, schemas = models_json_schema([(model, "serialization") for model in SCHEMAS], ref_template=REFERENCE)
     return json.dumps(
         {
@@ -84,7 +85,7 @@ def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str =
             "paths": paths,
             "security": [{name: []} for name in KEYS] if settings.api_keys else [],
             "components": {
-                "schemas": schemas["$defs"],
+                "schemas": schemas["$defs"] | ROW_SCHEMAS,
                 "responses": errors.components,
                 "parameters": {"RequestId": REQUEST_ID},
                 "securitySchemes": KEYS,
@@ -116,20 +117,46 @@ def _protocol_operation(endpoint: Endpoint, method: str, errors: Errors) -> dict
     return operation
 
 
-def _of_both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def _of_both(first: dict[str, Any], second: dict[str, Any], errors: Errors) -> dict[str, Any]:
     """One operation for two endpoints at one path: what either takes and answers."""
-    contents = [operation.get("requestBody", {}).get("content", {}) for operation in (first, second)]
-    content = contents[1] | contents[0]
-    for media_type in contents[0].keys() & contents[1].keys():
-        schemas = [content[media_type].get("schema", {}) for content in contents]
-        content[media_type] = content[media_type] | {"schema": {"anyOf": schemas}}
-    said = {name: [op[name] for op in (first, second) if op.get(name)] for name in ("summary", "description")}
+    both = (first, second)
+    content = _contents([operation.get("requestBody", {}) for operation in both])
+    responses = {}
+    for status in sorted(first["responses"].keys() | second["responses"].keys()):
+        said = [operation["responses"][status] for operation in both if status in operation["responses"]]
+        responses[status] = said[0]
+        if said[0] != said[-1]:
+            one, other = (errors.resolved(response) for response in said)
+            answered = _contents([one, other])
+            responses[status] = other | one | ({"content": answered} if answered else {})
+    texts = {name: [op[name] for op in both if op.get(name)] for name in ("summary", "description")}
+    lists = {name: [*first.get(name, []), *second.get(name, [])] for name in ("tags", "parameters")}
     return (
         first
-        | {name: " Or: ".join(dict.fromkeys(texts)) for name, texts in said.items() if texts}
-        | {"responses": second["responses"] | first["responses"]}
+        | {name: " Or: ".join(dict.fromkeys(found)) for name, found in texts.items() if found}
+        | {name: _different(found) for name, found in lists.items() if found}
+        | {"responses": responses}
         | ({"requestBody": {"required": True, "content": content}} if content else {})
     )
+
+
+def _contents(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of two bodies: of each type, a schema for either, and the first one's example."""
+    first, second = (part.get("content", {}) for part in parts)
+    content: dict[str, Any] = second | first
+    for media_type in first.keys() & second.keys():
+        schemas = [found[media_type].get("schema", {}) for found in (first, second)]
+        choices = [
+            choice for one in schemas for choice in (one["anyOf"] if one.keys() == {"anyOf"} else [one])
+        ]
+        choices = _different(choices)
+        schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+        content[media_type] = content[media_type] | {"schema": schema}
+    return content
+
+
+def _different(items: list[Any]) -> list[Any]:
+    return [item for index, item in enumerate(items) if item not in items[:index]]
 
 
 def _with_parameters(path: str, operation: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -142,5 +169,7 @@ def _with_parameters(path: str, operation: dict[str, Any], settings: Settings) -
             text = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             if name == "name":
                 text |= {"description": "A model of GET /models.", "example": settings.default_classifier}
+            elif name == "version":
+                text |= {"description": "The model's version, as GET /models tells it."}
             added.append(text)
     return operation | {"parameters": [*added, *given, {"$ref": "#/components/parameters/RequestId"}]}

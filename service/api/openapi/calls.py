@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from models.prediction_record import Truth
 from service.answers import ClassAnswer, ClassAnswers, ModelList, PriceAnswer, PriceAnswers
-from service.api.openapi import examples
 from service.api.openapi.errors import (
     ANY_ERRORS,
     BODY_ERRORS,
@@ -17,9 +16,10 @@ from service.api.openapi.errors import (
     PICTURES_ERRORS,
     Problems,
 )
-from service.api.openapi.schemas import BINARY, json_body, readable_bytes, schema
 from service.errors import Forbidden, ModelRefused, NotLogged, NotReady, Unauthorised, UnknownModel
 from service.http.bodies.body import MAX_BATCH_PICTURES
+from service.http.openapi import examples
+from service.http.openapi.schemas import BINARY, json_body, readable_bytes, schema
 from service.repository.index import IndexEntry
 from service.settings import Settings
 
@@ -28,6 +28,10 @@ TAGS = {
     "Models": "What is served, and by calls of the repository what shall be.",
     "Operations": "Probes and metrics.",
     "Hugging Face": "The inference API of Hugging Face, for its clients in Python and JavaScript.",
+    "KServe and TensorFlow Serving": "Rows of pictures to one named model: KServe's protocol v1.",
+    "Vertex AI": "The two paths that Vertex AI names.",
+    "SageMaker": "What SageMaker asks of a container.",
+    "MLflow": "MLflow's scoring protocol: rows, or a data frame.",
     "Other protocols": "Calls of further protocols that are switched on.",
 }
 

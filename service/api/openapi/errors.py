@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from service.api.openapi.schemas import schema
 from service.errors import (
     BrokenPicture,
     DeadlinePassed,
@@ -22,6 +21,7 @@ from service.errors import (
     UnknownModel,
     UnsupportedPicture,
 )
+from service.http.openapi.schemas import schema
 from service.http.problems import PROBLEM_JSON, ProblemBody, problem_response
 
 
@@ -100,6 +100,12 @@ class Errors:
         for problem in problems:
             of_status.setdefault(problem.status, []).append(problem)
         return {str(status): self._response(of_status[status], form) for status in sorted(of_status)}
+
+    def resolved(self, response: dict[str, Any]) -> dict[str, Any]:
+        """A response itself, where it is one of `components`."""
+        name = response.get("$ref", "").rpartition("/")[2]
+        found: dict[str, Any] = self.components[name] if name else response
+        return found
 
     def _response(self, problems: list[type[Problem]], form: Mapping[str, Any] | None) -> dict[str, Any]:
         problems = sorted(problems, key=lambda problem: problem.__name__)

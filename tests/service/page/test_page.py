@@ -188,9 +188,17 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.value"))
     assert reached == ["classification", "file", "model"]
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="every call of this service")).to_be_focused()
     page.get_by_label("What is it?").press("ArrowRight")
     expect(page.get_by_label("How much?")).to_be_checked()
     expect(page.get_by_text("Give a picture")).to_be_visible()
+
+
+def test_the_calls_are_a_click_away(page: Page, server: str) -> None:
+    page.get_by_role("link", name="every call of this service").click()
+    expect(page).to_have_url(f"{server}/docs")
+    expect(page.get_by_role("heading", name="POST /classify", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 390, 800])

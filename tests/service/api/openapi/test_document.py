@@ -1,6 +1,7 @@
 """/docs.json: every call is there, and its examples keep to its schemas."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema_rs
@@ -23,12 +24,14 @@ NOT_DESCRIBED = {*PAGE_FILES, "/docs.json"}
 
 @pytest.fixture(scope="module")
 def application(zoo):
-    return Application.open(Settings(models_dir=zoo, device="cpu"))
+    """All protocols are on; Vertex AI's is where its two paths are set."""
+    routes = {"aip_predict_route": "/predict", "aip_health_route": "/health"}
+    return Application.open(Settings(models_dir=zoo, device="cpu", **routes))
 
 
 @pytest.fixture(scope="module")
-def document(server):
-    return CLIENT.get(f"{server}/docs.json").json()
+def document(application):
+    return json.loads(openapi.document(application.settings, list(protocols.endpoints(application))))
 
 
 def operations(document):
@@ -49,6 +52,13 @@ def resolved(document, part):
     return part
 
 
+def referred(document, part):
+    """The names of all components that a part refers to, and those that they refer to."""
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(part)))
+    inner = [referred(document, document["components"]["schemas"][name]) for name in names]
+    return names.union(*inner)
+
+
 def examples(document):
     """(where, schema, example) of every example."""
     for path, method, operation in operations(document):
@@ -63,12 +73,11 @@ def examples(document):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML imports what is deprecated
-def test_every_endpoint_is_described(application):
+def test_every_endpoint_is_described(application, document):
     from service.api.routes import Routes  # here: BentoML comes with them
     from service.service import Glimpse
 
     routes = Routes.of(application, Glimpse)
-    document = json.loads(openapi.document(application.settings, list(protocols.endpoints(application))))
 
     described = {(path, method) for path, method, _ in operations(document)}
     answered = {
@@ -187,6 +196,32 @@ def test_a_protocol_describes_its_endpoints_itself():
     assert paths["/own-form"]["get"]["responses"]["404"]["content"] == {"application/json": {"schema": {}}}
 
 
+def test_what_rows_share_is_described_once(document):
+    paths = document["paths"]
+    calls = {path: paths[path]["post"] for path in ("/v1/models/{name}:predict", "/predict", "/invocations")}
+
+    for path, operation in calls.items():
+        request, answer = (
+            part["content"]["application/json"]["schema"]
+            for part in (operation["requestBody"], operation["responses"]["200"])
+        )
+        assert {"PictureItem", "PictureInB64"} <= referred(document, request), path
+        assert {"Prediction", "ClassFacts", "PriceFacts", "PictureProblem"} <= referred(document, answer), (
+            path
+        )
+        assert "at most 256 pictures and 64 MiB, a picture at most 32 MiB" in operation["description"], path
+    assert calls["/invocations"]["tags"] == ["SageMaker", "MLflow"]
+    regressor = paths["/v1/models/{name}:regress"]["post"]["parameters"][0]
+    assert (regressor["name"], regressor["example"]) == ("name", "cars-transfer")
+
+
+def test_fields_are_described_where_their_models_do(document):
+    schemas = document["components"]["schemas"]
+
+    for name in ("ClassFacts", "ClassAnswer", "PriceAnswer"):
+        assert "unlike the training pictures" in schemas[name]["properties"]["familiar"]["description"]
+
+
 def test_two_protocols_at_one_path_are_one_operation():
     def takes(name, media_type):
         schema = {"type": "object", "required": [name]}
@@ -211,6 +246,38 @@ def test_two_protocols_at_one_path_are_one_operation():
     assert required == [["instances"], ["inputs"]]
     assert content["application/json"]["example"] == {"instances": []}
     assert operation["responses"]["200"] == {"description": "instances"}
+
+
+def test_protocols_at_one_path_keep_their_forms_of_errors():
+    """And what both say is said once."""
+
+    def described(tag, content, responses):
+        query = {"name": "model", "in": "query", "schema": {"type": "string"}}
+        body = {"content": {"application/json": {"schema": content}}}
+        responses = {"200": {"description": "OK"} | body, **responses}
+        return {"tags": [tag], "parameters": [query], "requestBody": body, "responses": responses}
+
+    text, number, boolean = ({"type": name} for name in ("string", "number", "boolean"))
+    form = {"application/json": {"schema": boolean}}
+    first = described("One", {"anyOf": [text, number]}, {})
+    second = described("Two", text, {"default": {"description": "Wrong", "content": form}})
+    endpoints = [Endpoint("/both", ("POST",), respond, openapi=one) for one in (first, second)]
+    alone = [Endpoint("/one", ("POST",), respond, openapi=first)]
+
+    document = json.loads(openapi.document(Settings(), [*endpoints, *alone]))
+
+    operation = document["paths"]["/both"]["post"]
+    assert operation["tags"] == ["One", "Two"]
+    assert [parameter.get("name") for parameter in operation["parameters"]] == ["model", None]
+    either = {"application/json": {"schema": {"anyOf": [text, number]}}}
+    assert (operation["requestBody"]["content"], operation["responses"]["200"]["content"]) == (either, either)
+    overloaded = operation["responses"]["503"]
+    assert set(overloaded["content"]) == {"application/problem+json", "application/json"}
+    assert overloaded["headers"]["Retry-After"]["schema"] == {"type": "integer"}
+    assert next(iter(operation["responses"])) == "200"
+    # Shared parts stay as they are.
+    only = resolved(document, document["paths"]["/one"]["post"]["responses"]["503"])
+    assert set(only["content"]) == {"application/problem+json"}
 
 
 def test_the_page_of_the_calls_is_ours(server):

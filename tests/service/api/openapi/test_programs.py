@@ -29,10 +29,11 @@ sys.path.insert(0, folder)
 
 from generated import Client
 from generated.api.hugging_face import post_hf_name
+from generated.api.k_serve_and_tensor_flow_serving import post_v1_models_name_predict as kserve
 from generated.api.models import list_models
 from generated.api.pictures import classify, classify_batch
 from generated.models import ClassAnswer, ClassifyBatchBody, ClassifyFilesBody, PostHfNameJsonBody
-from generated.models import PictureProblem, ProblemBody
+from generated.models import KServeError, KServeRequest, PictureProblem, ProblemBody
 from generated.types import File
 
 client = Client(base_url=server)
@@ -47,11 +48,16 @@ assert isinstance(problem.parsed, ProblemBody)
 batch = classify_batch.sync(client=client, body=ClassifyBatchBody(images=[file(), file(b"text")]))
 assert isinstance(batch.answers[1], PictureProblem)
 rows = post_hf_name.sync("digits-cnn", client=client, body=PostHfNameJsonBody.from_dict(EXAMPLE))
+row = KServeRequest.from_dict(ROW)
+asked = kserve.sync("digits-mlp", client=client, body=row)
+unknown = kserve.sync("nothing-here", client=client, body=row)
+assert isinstance(unknown, KServeError)
 print(json.dumps({
     "answers": [[answer.label, answer.model], [bare.label, bare.model]],
     "problem": [problem.status_code, problem.parsed.title, problem.parsed.detail],
     "batch": [batch.answers[0].label, batch.answers[1].error.status],
     "rows": [row.label for row in rows],
+    "kserve": [asked.model, asked.predictions[0].label, asked.predictions[1].error.status],
     "models": [model.name for model in list_models.sync(client=client).models],
 }))
 """
@@ -73,8 +79,11 @@ def test_a_generated_client_works(server, document, tmp_path):
     (tmp_path / "docs.json").write_text(json.dumps(document))
     picture = tmp_path / "7.png"
     picture.write_bytes(PNG)
-    example = document["paths"]["/hf/{name}"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    script = GENERATE_AND_ASK.replace("EXAMPLE", repr(example))
+    example, row = (
+        document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        for path in ("/hf/{name}", "/v1/models/{name}:predict")
+    )
+    script = GENERATE_AND_ASK.replace("EXAMPLE", repr(example)).replace("ROW", repr(row))
 
     told = run_client(script, str(tmp_path), server, str(picture))
 
@@ -84,5 +93,6 @@ def test_a_generated_client_works(server, document, tmp_path):
     assert "will not decode" in detail
     assert told["batch"] == ["7", 415]
     assert told["rows"][0] == "7"
+    assert told["kserve"] == ["digits-mlp", "7", 422]
     assert len(told["rows"]) == example["parameters"]["top_k"]
     assert {"digits-cnn", "cars-transfer"} <= set(told["models"])
