@@ -1,7 +1,8 @@
 """Learning a model of a user's own pictures: descriptions, a cross-fitted head, a calibrated file."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,7 +220,7 @@ def _facts(
         "training": Data(
             name=f"{OWN}{options.name}",
             count=trained,
-            fingerprint=replace(examples, pixels=checked.opened.pixels[:]).fingerprint,
+            fingerprint=_fingerprint(checked.opened.pixels, examples),
             licence="the owner's",
             notes=tuple(_note(finding.what, len(finding.files)) for finding in checked.findings),
         ),
@@ -227,6 +228,15 @@ def _facts(
         "golden": Golden.of(np.zeros((1, *options.view.shape), np.uint8), {}),
         "licence": "the owner's",
     }
+
+
+def _fingerprint(pixels: Pixels, examples: Examples) -> str:
+    """As Examples.fingerprint, without holding all pictures."""
+    digest = hashlib.sha256()
+    for index in range(len(pixels)):
+        digest.update(pixels[index].data)
+    digest.update(np.ascontiguousarray(examples.targets).data)
+    return digest.hexdigest()
 
 
 def _note(what: str, files: int) -> str:

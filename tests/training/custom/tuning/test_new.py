@@ -69,11 +69,10 @@ def test_the_file_answers_as_torch_did_and_as_was_measured(kind: str, make, requ
 
     assert "% of the answer by its last blocks, fine-tuned." in model.card.summary
     assert len(learned.held_out) == len(answers["familiarity"]) > 5
-    for name in set(answers) - {"familiarity"}:
-        # Evaluated from descriptions in half precision.
-        np.testing.assert_allclose(
-            answers[name], learned.outputs[name][learned.held_out], rtol=2e-2, atol=5e-3
-        )
+    for name in answers:
+        # Its test pictures are measured with the answers of the file itself; batches differ.
+        evaluated = learned.outputs[name][learned.held_out]
+        np.testing.assert_allclose(answers[name], evaluated, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
