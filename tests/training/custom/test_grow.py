@@ -14,7 +14,7 @@ from loadtests.server import serving
 from models.model import open_model
 from tests.support.log_folder import classify, tell, written
 from tests.support.waiting import wait_until
-from tests.training.custom.written_log import WrittenLog
+from tests.training.custom.growing.written_log import WrittenLog
 from training.__main__ import app
 from training.custom.registry import Unseen
 from training.data.synthetic import outliers

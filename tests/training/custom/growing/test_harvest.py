@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.custom.written_log import WrittenLog
+from tests.training.custom.growing.written_log import WrittenLog
 from tests.training.data.collection.conftest import picture
 from training.custom.growing.harvest import NO_PICTURE, Harvest, harvest
 from training.data.collection.additions import add
