@@ -34,8 +34,8 @@ def _optional(**properties: dict[str, Any]) -> dict[str, Any]:
 TENSOR = {"name": rows.TEXT, "datatype": rows.TEXT, "shape": _list(WHOLE)}
 DIMENSIONS = {"name": rows.TEXT, "data_type": rows.TEXT, "dims": _list(WHOLE)}
 TENSORS = _list(rows.component("MetadataTensor"))
-STAGES = ("queue", "compute_input", "compute_infer", "compute_output")
-DURATIONS = ("success", "fail", *STAGES, "cache_hit", "cache_miss")
+TIMES = {"success": 4851154, "queue": 264328, "compute_input": 3049969, "compute_infer": 1536857}
+DURATIONS = (*TIMES, "fail", "compute_output", "cache_hit", "cache_miss")
 
 INPUT = {
     "name": {"enum": ["picture", "pixels"]},
@@ -56,18 +56,14 @@ REQUEST = {
     "outputs": _list(rows.component("RequestOutput"), "The outputs that you want; all without it."),
     "parameters": _optional(binary_data_output=BOOLEAN | {"description": "All as bytes behind the JSON."}),
 }
-RESPONSE = {
-    "model_name": rows.TEXT,
-    "model_version": rows.TEXT,
-    "id": rows.TEXT,
-    "outputs": _list(rows.component("ResponseOutput")),
-}
+ANSWERED = {"model_name": rows.TEXT, "model_version": rows.TEXT}
+RESPONSE = ANSWERED | {"outputs": _list(rows.component("ResponseOutput")), "id": rows.TEXT}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "InferenceRequest": rows.table(REQUEST, ("inputs",)),
     "RequestInput": rows.table(INPUT, ("name", "datatype", "shape")),
     "RequestOutput": rows.table({"name": rows.TEXT, "parameters": OUTPUT_PARAMETERS}, ("name",)),
-    "InferenceResponse": rows.table(RESPONSE, ("model_name", "model_version", "outputs")),
+    "InferenceResponse": rows.table(RESPONSE, (*ANSWERED, "outputs")),
     "ResponseOutput": rows.table(TENSOR | {"data": _list({}, "In one flat list, picture by picture.")}),
     "InferenceError": rows.table({"error": rows.TEXT}),
     "MetadataTensor": rows.table(TENSOR),
@@ -81,9 +77,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "ModelConfiguration": rows.table({
         "name": rows.TEXT,
         "platform": rows.TEXT,
+        "backend": rows.TEXT,
+        "version_policy": {"type": "object"},
         "max_batch_size": WHOLE | {"description": "Pictures in one run; a request may have more."},
         "input": _list(rows.table(DIMENSIONS | {"optional": BOOLEAN})),
         "output": _list(rows.table(DIMENSIONS)),
+        "dynamic_batching": {"type": "object"},
     }),
     "Duration": rows.table({"count": WHOLE, "ns": WHOLE}),
     "ModelStatistics": rows.table({
@@ -106,21 +105,20 @@ def _tensor(name: str, datatype: str, *shape: int, **rest: Any) -> dict[str, Any
     return {"name": name, "datatype": datatype, "shape": list(shape)} | rest
 
 
-def _stats() -> dict[str, Any]:
-    times = {"success": 4851154, "queue": 264328, "compute_input": 3049969, "compute_infer": 1536857}
-    durations = {name: {"count": 4 * (name in times), "ns": times.get(name, 0)} for name in DURATIONS}
-    counts = {"inference_count": 4, "execution_count": 4, "inference_stats": durations, "batch_stats": []}
-    return {"model_stats": [{"name": NAME, "version": VERSION} | counts]}
-
-
-STATISTICS = rows.table({"model_stats": _list(rows.component("ModelStatistics"))})
+COUNTED = {
+    "name": NAME,
+    "version": VERSION,
+    "inference_count": 4,
+    "execution_count": 4,
+    "inference_stats": {name: {"count": 4 * (name in TIMES), "ns": TIMES.get(name, 0)} for name in DURATIONS},
+    "batch_stats": [],
+}
+STATISTICS = rows.table({"model_stats": _list(rows.component("ModelStatistics"))}), {"model_stats": [COUNTED]}
 
 LIVE = _facts("200 while the process runs", rows.table({"live": BOOLEAN}), {"live": True})
-READY = _facts(
-    "200 when requests can be answered, 503 until then", rows.table({"ready": BOOLEAN}), {"ready": True}
-)
+READY = _facts("200 when requests can be answered", rows.table({"ready": BOOLEAN}), {"ready": True})
 MODEL_READY = _facts(
-    "200 when a model can be asked, 503 while it is stuck",
+    "200 when a model can be asked",
     rows.table({"name": rows.TEXT, "ready": BOOLEAN}),
     {"name": NAME, "ready": True},
 )
@@ -146,13 +144,16 @@ CONFIGURATION = _facts(
     {
         "name": NAME,
         "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": 64,
-        "input": [{"name": "picture", "data_type": "TYPE_STRING", "dims": [], "optional": True}],
+        "input": [{"name": "pixels", "data_type": "TYPE_UINT8", "dims": [28, 28, 1], "optional": True}],
         "output": [{"name": "probabilities", "data_type": "TYPE_FP32", "dims": [10]}],
+        "dynamic_batching": {},
     },
 )
-MODEL_STATISTICS = _facts("Counts and durations of a model since the start", STATISTICS, _stats())
-ALL_STATISTICS = _facts("The same of all models", STATISTICS, _stats())
+MODEL_STATISTICS = _facts("Counts and durations of a model since the start", *STATISTICS)
+ALL_STATISTICS = _facts("The same of all models", *STATISTICS)
 
 
 def infer(settings: Settings, most_pixels: int) -> dict[str, Any]:
@@ -177,11 +178,11 @@ def infer(settings: Settings, most_pixels: int) -> dict[str, Any]:
     return {
         "tags": TAGS,
         "summary": "Tensors in, tensors out; or a picture in",
-        "description": "One input: `picture`, which is files, or `pixels`, as the model's view makes them. In the"
-        f" binary extension data follow the JSON, and {JSON_LENGTH} says where it ends. A body may also be one"
-        f" picture alone. A request has at most {MAX_BATCH_PICTURES} pictures, or {most_pixels} as pixels, and"
-        f" {text} of JSON, or {both} with data behind it; a picture has at most {picture} and"
-        f" {settings.max_pixels / 1e6:g} megapixels. A bad picture spoils the whole request.",
+        "description": "One input: `picture`, which is files, or `pixels`, as the model's view makes them."
+        f" In the binary extension data follow the JSON, and {JSON_LENGTH} says where it ends. A body may"
+        f" also be one picture alone. A request has at most {MAX_BATCH_PICTURES} pictures, or"
+        f" {most_pixels:,} as pixels, and {text} of JSON, or {both} with data behind it; a picture has at"
+        f" most {picture} and {settings.max_pixels / 1e6:g} megapixels. A bad picture spoils them all.",
         "parameters": [{"name": JSON_LENGTH, "in": "header"} | length],
         "requestBody": {
             "required": True,
