@@ -1,7 +1,7 @@
 """What /docs.json says of the Open Inference Protocol and of Triton's extensions of it.
 
-Components have the names that the protocol's own document has, with capitals:
-https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_rest.yaml
+RequestInput and the like are what the protocol calls $request_input, and so on:
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
 from typing import Any
