@@ -21,7 +21,7 @@ from service.http import problems
 from service.http.endpoint import Endpoint
 from service.http.openapi.schemas import JSON, REFERENCE
 from service.http.problems import ProblemBody
-from service.protocols.openapi import SCHEMAS as ROW_SCHEMAS
+from service.protocols.openapi import SCHEMAS as PROTOCOL_SCHEMAS
 from service.repository.index import IndexEntry
 from service.settings import Settings
 
@@ -68,6 +68,8 @@ def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str =
         paths.setdefault(call.path, {})[call.method] = _with_parameters(call.path, operation, settings)
     for endpoint in protocols:
         path = re.sub(r":\w+}", "}", endpoint.path)  # Starlette's {name:path}
+        if path.endswith("/") and path[:-1] in paths:
+            continue  # the same call with a slash, for clients that add one
         for method in endpoint.methods:
             if method != "HEAD":
                 operation = _with_parameters(path, _protocol_operation(endpoint, method, errors), settings)
@@ -85,7 +87,7 @@ def document(settings: Settings, protocols: Iterable[Endpoint], root_path: str =
             "paths": paths,
             "security": [{name: []} for name in KEYS] if settings.api_keys else [],
             "components": {
-                "schemas": schemas["$defs"] | ROW_SCHEMAS,
+                "schemas": schemas["$defs"] | PROTOCOL_SCHEMAS,
                 "responses": errors.components,
                 "parameters": {"RequestId": REQUEST_ID},
                 "securitySchemes": KEYS,

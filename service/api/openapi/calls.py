@@ -32,6 +32,7 @@ TAGS = {
     "Vertex AI": "The two paths that Vertex AI names.",
     "SageMaker": "What SageMaker asks of a container.",
     "MLflow": "MLflow's scoring protocol: rows, or a data frame.",
+    "Open Inference Protocol": "What clients of Triton and KServe speak: tensors in and out.",
     "Other protocols": "Calls of further protocols that are switched on.",
 }
 

@@ -10,6 +10,7 @@ from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint
 from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine
+from service.protocols.openapi import open_inference as openapi
 
 
 def endpoints(application: Application) -> Iterator[Endpoint]:
@@ -29,7 +30,9 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
             raise NotReady(reason)
         return json_response({"name": engine.card.name, "ready": True})
 
-    yield Endpoint("/v2/health/live", READ, live, is_open=True, render=render)
-    yield Endpoint("/v2/health/ready", READ, ready, is_open=True, render=render)
+    yield Endpoint("/v2/health/live", READ, live, is_open=True, render=render, openapi=openapi.LIVE)
+    yield Endpoint("/v2/health/ready", READ, ready, is_open=True, render=render, openapi=openapi.READY)
     for path in (MODEL, VERSION):
-        yield Endpoint(f"{path}/ready", READ, model_ready, is_open=True, render=render)
+        yield Endpoint(
+            f"{path}/ready", READ, model_ready, is_open=True, render=render, openapi=openapi.MODEL_READY
+        )

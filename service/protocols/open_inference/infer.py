@@ -15,6 +15,7 @@ from service.http.endpoint import Endpoint, Respond
 from service.protocols.intake import Intake
 from service.protocols.open_inference import tensors
 from service.protocols.open_inference.request import (
+    MAX_TENSOR_PICTURES,
     InferRequest,
     begins_as_picture,
     json_length,
@@ -23,6 +24,7 @@ from service.protocols.open_inference.request import (
 )
 from service.protocols.open_inference.response import infer_response
 from service.protocols.open_inference.served import MODEL, VERSION, render, served_engine
+from service.protocols.openapi import open_inference as openapi
 
 
 class FailedPicture(Problem):
@@ -37,8 +39,10 @@ class FailedPicture(Problem):
 
 def endpoints(application: Application) -> Iterator[Endpoint]:
     """POST .../infer of each model, with and without its version."""
+    description = openapi.infer(application.settings, MAX_TENSOR_PICTURES)
     for path in (f"{MODEL}/infer", f"{VERSION}/infer"):
-        yield Endpoint(path, ("POST",), _respond(application, path), traced=True, render=render)
+        respond = _respond(application, path)
+        yield Endpoint(path, ("POST",), respond, traced=True, render=render, openapi=description)
 
 
 def _respond(application: Application, call: str) -> Respond:

@@ -17,6 +17,7 @@ from service.http.endpoint import Endpoint
 from service.inference.device import batch_size
 from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine
 from service.protocols.open_inference.tensors import TensorSpec, inputs_of, outputs_of
+from service.protocols.openapi import open_inference as openapi
 
 SERVER_VERSION = "0.1.0"
 """As in pyproject.toml, which an image does not have."""
@@ -49,10 +50,10 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return json_response(model_config(card, most))
 
     for path in ("/v2", "/v2/"):
-        yield Endpoint(path, READ, server, render=render)
+        yield Endpoint(path, READ, server, render=render, openapi=openapi.SERVER)
     for path in (MODEL, VERSION):
-        yield Endpoint(path, READ, model, render=render)
-        yield Endpoint(f"{path}/config", READ, config, render=render)
+        yield Endpoint(path, READ, model, render=render, openapi=openapi.MODEL)
+        yield Endpoint(f"{path}/config", READ, config, render=render, openapi=openapi.CONFIGURATION)
 
 
 def model_metadata(card: Card) -> dict[str, Any]:

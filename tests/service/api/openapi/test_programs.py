@@ -31,8 +31,10 @@ from generated import Client
 from generated.api.hugging_face import post_hf_name
 from generated.api.k_serve_and_tensor_flow_serving import post_v1_models_name_predict as kserve
 from generated.api.models import list_models
+from generated.api.open_inference_protocol import post_v2_models_name_infer as infer
 from generated.api.pictures import classify, classify_batch
 from generated.models import ClassAnswer, ClassifyBatchBody, ClassifyFilesBody, PostHfNameJsonBody
+from generated.models import InferenceError, InferenceRequest
 from generated.models import KServeError, KServeRequest, PictureProblem, ProblemBody
 from generated.types import File
 
@@ -52,12 +54,16 @@ row = KServeRequest.from_dict(ROW)
 asked = kserve.sync("digits-mlp", client=client, body=row)
 unknown = kserve.sync("nothing-here", client=client, body=row)
 assert isinstance(unknown, KServeError)
+tensor = InferenceRequest.from_dict(TENSOR)
+inferred = infer.sync("digits-cnn", client=client, body=tensor)
+assert isinstance(infer.sync("nothing-here", client=client, body=tensor), InferenceError)
 print(json.dumps({
     "answers": [[answer.label, answer.model], [bare.label, bare.model]],
     "problem": [problem.status_code, problem.parsed.title, problem.parsed.detail],
     "batch": [batch.answers[0].label, batch.answers[1].error.status],
     "rows": [row.label for row in rows],
     "kserve": [asked.model, asked.predictions[0].label, asked.predictions[1].error.status],
+    "inferred": [inferred.model_name, {output.name: output.data for output in inferred.outputs}],
     "models": [model.name for model in list_models.sync(client=client).models],
 }))
 """
@@ -79,11 +85,13 @@ def test_a_generated_client_works(server, document, tmp_path):
     (tmp_path / "docs.json").write_text(json.dumps(document))
     picture = tmp_path / "7.png"
     picture.write_bytes(PNG)
-    example, row = (
+    example, row, tensor = (
         document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
-        for path in ("/hf/{name}", "/v1/models/{name}:predict")
+        for path in ("/hf/{name}", "/v1/models/{name}:predict", "/v2/models/{name}/infer")
     )
-    script = GENERATE_AND_ASK.replace("EXAMPLE", repr(example)).replace("ROW", repr(row))
+    script = GENERATE_AND_ASK
+    for name, value in {"EXAMPLE": example, "ROW": row, "TENSOR": tensor}.items():
+        script = script.replace(name, repr(value))
 
     told = run_client(script, str(tmp_path), server, str(picture))
 
@@ -94,5 +102,7 @@ def test_a_generated_client_works(server, document, tmp_path):
     assert told["batch"] == ["7", 415]
     assert told["rows"][0] == "7"
     assert told["kserve"] == ["digits-mlp", "7", 422]
+    name, outputs = told["inferred"]
+    assert (name, outputs["label"], len(outputs["probabilities"])) == ("digits-cnn", ["7"], 3)
     assert len(told["rows"]) == example["parameters"]["top_k"]
     assert {"digits-cnn", "cars-transfer"} <= set(told["models"])
