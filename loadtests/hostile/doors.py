@@ -1,6 +1,7 @@
 """Malformed requests to foreign protocols: JSON that lies, tensors whose sizes do not add up."""
 
 import base64
+import functools
 import gzip
 import itertools
 import json
@@ -67,8 +68,7 @@ def rows(png: bytes) -> Iterator[HostileRequest]:
         yield sent(f"{door}-none", first, _json({member: []}))
         yield sent(f"{door}-million", first, b'{"%s": [%s0]}' % (member.encode(), b"0," * MANY))
         yield sent(f"{door}-twice", first, b'{"%s": [], "%s": 5}' % (member.encode(), member.encode()))
-        bomb = gzip.compress(b" " * 10**8, mtime=0)
-        yield sent(f"{door}-bomb", first, bomb, b"Content-Encoding: gzip")
+        yield sent(f"{door}-bomb", first, _bomb(), b"Content-Encoding: gzip")
         yield sent(f"{door}-no-gzip", first, _json({member: [picture]}), b"Content-Encoding: gzip")
         for number, parameters in enumerate(("x", [], {"top_k": -1}, {"top_k": 1e300}, {"model": 5})):
             yield sent(
@@ -133,6 +133,12 @@ def tensors(png: bytes) -> Iterator[HostileRequest]:
 def all_requests(png: bytes) -> list[HostileRequest]:
     """All requests of this module, around a valid picture."""
     return [*rows(png), *tensors(png)]
+
+
+@functools.cache
+def _bomb() -> bytes:
+    """A hundred megabytes of blanks, compressed."""
+    return gzip.compress(b" " * 10**8, mtime=0)
 
 
 def _json(value: object) -> bytes:

@@ -135,7 +135,14 @@ def test_a_service_that_starts_meanwhile_answers(picture, zoo, tmp_path, monkeyp
 def test_ctrl_c_ends_between_two_rows(server, picture):
     command = [*COMMAND, "classify", *[str(picture)] * 3000, "--url", server, "--jobs", "2"]
     with subprocess.Popen(
-        command, cwd=REPO, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=REPO,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in its background ignores Ctrl-C, and so do the children of that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)

@@ -77,7 +77,7 @@ batch = [np.zeros(model.card.view.shape, np.uint8)] * 64
 used = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.RLIM_INFINITY))
 try:
-    engine._run(batch)
+    engine._execution._run(batch)
 except MemoryError:
     print(1)
 """
