@@ -20,7 +20,7 @@ from service.inference.pipeline import Answered, ModelFailed, Pipeline, Prepared
 from service.inference.queues.batch_queue import BatchQueue, BatchTimeout
 from service.inference.queues.decode_pool import DecodePool
 from service.inference.queues.lanes import each
-from service.inference.queues.loop_queue import MAX_CHUNK_S, PACE_WEIGHT, LoopQueue
+from service.inference.queues.loop_queue import MAX_CHUNK_S, LoopQueue
 from service.inference.queues.queued import Completed, QueueTimeout
 from service.inference.watchdog import Watchdog
 from service.monitoring import request_context
@@ -58,8 +58,7 @@ class Execution:
         self._fast_lane = workplaces.loop_queue.lane(self._answer_small)
         self._block_lane = workplaces.loop_queue.lane(each(self._run_block))
         most = batch_size(card.view.shape, settings.max_batch_size, device)
-        self._max_block = most
-        self._picture_s = model.run_s  # alone; in a block it takes less
+        self._block_size = max(min(int(MAX_CHUNK_S / max(model.run_s, 1e-6)), most), 1)
         self._large_lane = workplaces.decode_pool.lane(pipeline.prepare)
         # On a GPU a thread waits for it, while the loop goes on.
         self._is_fast = device.name == "cpu" and pipeline.is_fast
@@ -116,7 +115,7 @@ class Execution:
     async def pixels(self, pixels: Pixels, deadline: float) -> Outputs:
         """The outputs for pixels, uint8 (N, H, W, C), each (N, ...); raises as `picture` does."""
         # On the loop in blocks of one turn each; elsewhere the queue makes batches of single pictures.
-        size, infer = (self._block_size(), self._infer_block) if self._is_fast else (1, self._infer_row)
+        size, infer = (self._block_size, self._infer_block) if self._is_fast else (1, self._infer_row)
         blocks = [pixels[start : start + size] for start in range(0, len(pixels), size)]
         if len(blocks) == 1:
             return await infer(blocks[0], deadline)
@@ -183,17 +182,9 @@ class Execution:
         self._metrics.batch(sum(not isinstance(answer, PictureError) for answer in answers))
         return answers
 
-    def _block_size(self) -> int:
-        """Pictures that the model is through with in one turn of the loop, by the pace of earlier blocks."""
-        return max(min(int(MAX_CHUNK_S / max(self._picture_s, 1e-6)), self._max_block), 1)
-
     def _run_block(self, pixels: Pixels) -> Outputs:
         self._metrics.batch(len(pixels))
-        started = time.perf_counter()
-        outputs = self._pipeline.infer_block(pixels)
-        took_s = (time.perf_counter() - started) / len(pixels)
-        self._picture_s += PACE_WEIGHT * (took_s - self._picture_s)
-        return outputs
+        return self._pipeline.infer_block(pixels)
 
     def _run(self, batch: Sequence[Pixels]) -> list[Outputs | Exception]:
         self._metrics.batch(len(batch))

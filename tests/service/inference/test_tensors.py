@@ -11,7 +11,6 @@ from models.model import ZOO, Model, open_model
 from service.application import Application
 from service.cores import usable_cores
 from service.errors import DeadlinePassed, Overloaded, UnknownModel
-from service.inference import execution as execution_module
 from service.inference import pipeline
 from service.inference.admission import Admission
 from service.inference.pipeline import NotFinite
@@ -91,30 +90,6 @@ def test_outputs_are_those_of_the_session_and_all_is_counted(opened):
     assert totals.stage_s["infer"] > 0
     assert engine_of(application).drift.report().answers == 150
     assert engine_of(application).admission.in_flight == 0
-
-
-def test_blocks_are_as_large_as_one_turn_of_the_loop_allows(opened, monkeypatch):
-    """By the pace of blocks: a picture alone takes longer than one among others."""
-    sizes, run = [], pipeline.Pipeline.infer_block
-
-    def recorded(self, pixels):
-        sizes.append(len(pixels))
-        return run(self, pixels)
-
-    monkeypatch.setattr(pipeline.Pipeline, "infer_block", recorded)
-    application = opened()
-    execution = application.catalog.engine(NAME)._execution
-    execution._picture_s = execution_module.MAX_CHUNK_S
-
-    async def ask_twice():
-        for _ in range(2):
-            await application.predictor.infer(noise(64), NAME)
-
-    asyncio.run(ask_twice())
-
-    assert sizes[:64] == [1] * 64
-    assert sum(sizes[64:]) == 64
-    assert len(sizes[64:]) < 32
 
 
 @pytest.mark.usefixtures("lane")
