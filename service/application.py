@@ -3,16 +3,19 @@
 import gc
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from models.model import ZooError
 from service import malloc
 from service.auth.api_keys import ApiKeys
 from service.auth.rate_limit import RateLimiter
+from service.errors import NotReady
 from service.http.asgi_types import Scope
 from service.http.bodies.body import RequestHead
 from service.http.bodies.upload_budget import UploadBudget
 from service.http.connections import Connections, Limits
 from service.inference.device import DeviceError
+from service.inference.engine import Engine
 from service.inference.session import OpenModels
 from service.monitoring import metrics
 from service.monitoring.prediction_log.writer import PredictionLog, open_log
@@ -118,6 +121,16 @@ class Application:
         if not reason and self.group.unready.total():
             return "A model of another worker does not answer."
         return reason
+
+    def check_ready(self) -> None:
+        """Raise NotReady where requests cannot be answered."""
+        if reason := self.unready_reason:
+            raise NotReady(reason)
+
+    def check_model_ready(self, engine: Engine[Any]) -> None:
+        """Raise NotReady where one model does not answer, or the process is about to end."""
+        if reason := self.unready_reason if self.connections.draining else engine.watchdog.reason:
+            raise NotReady(reason)
 
     def client_of(self, scope: Scope, head: RequestHead) -> object:
         """What counts as one client: the key of a request, or without keys its address."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from service.api import responses
 from service.api.routes import Routes
 from service.application import Application
-from service.errors import InternalError, NotFound, NotReady, Overloaded, Problem, Unauthorised
+from service.errors import InternalError, NotFound, Overloaded, Problem, Unauthorised
 from service.http.asgi_types import App, Receive, Scope, Send
 from service.http.bodies.body import RequestHead
 from service.http.disconnect import ClientDisconnected
@@ -103,8 +103,8 @@ class Edge:
         It does not know whether the process is ready, and redirects a path that ends in a slash to whichever
         host the client names.
         """
-        if path == "/readyz" and (reason := self._application.unready_reason):
-            raise NotReady(reason)
+        if path == "/readyz":
+            self._application.check_ready()
         if path.endswith("/"):
             raise NotFound(responses.DETAILS[HTTPStatus.NOT_FOUND])
 

@@ -12,9 +12,7 @@ from service import protocols
 from service.api.endpoints import feedback, pictures, repository, static, system
 from service.application import Application
 from service.http.asgi_types import Scope
-from service.http.endpoint import Endpoint, shared
-
-READ = ("GET", "HEAD")
+from service.http.endpoint import READ, Endpoint, shared
 
 
 class Routes:

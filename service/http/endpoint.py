@@ -12,6 +12,8 @@ from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
 from service.monitoring import request_context
 
+READ = ("GET", "HEAD")
+
 Respond = Callable[[Scope, RequestHead, Receive], Awaitable[Response]]
 """From a request to its response; raises Problem. The path's {name} is scope["path_params"]["name"]."""
 

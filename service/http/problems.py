@@ -39,6 +39,12 @@ def problem_response(
     return Response(content, status, headers, PROBLEM_JSON)
 
 
+def render_error(problem: Problem, request_id: str) -> Response:
+    """The form that the protocols of KServe have for errors; the id of the request is in a header."""
+    content = json.dumps({"error": problem.detail})
+    return Response(content, problem.status, problem.headers, "application/json")
+
+
 def render(problem: Problem, request_id: str) -> Response:
     """The response that tells a client of a problem."""
     return problem_response(problem.status, problem.title, problem.detail, request_id, problem.headers)

@@ -6,7 +6,7 @@ threads, and slow models, and any on a GPU, run in threads of their own (docs/de
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,7 +21,7 @@ from service.inference.queues.batch_queue import BatchQueue, BatchTimeout
 from service.inference.queues.decode_pool import DecodePool
 from service.inference.queues.lanes import each
 from service.inference.queues.loop_queue import MAX_CHUNK_S, LoopQueue
-from service.inference.queues.queued import Completed, QueueTimeout
+from service.inference.queues.queued import Completed, QueueTimeout, Result
 from service.inference.watchdog import Watchdog
 from service.monitoring import request_context
 from service.monitoring.model_metrics import ModelMetrics
@@ -129,14 +129,7 @@ class Execution:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     async def _infer_block(self, pixels: Pixels, deadline: float) -> Outputs:
-        try:
-            completed = await self._block_lane.run(pixels, deadline)
-        except QueueTimeout:
-            raise
-        except Exception as error:
-            self._record_failure(error)
-            raise
-        self.watchdog.record_success()
+        completed = await self._watched(self._block_lane.run(pixels, deadline))
         self._record(0.0, 0.0, completed.queue_s, completed.run_s)
         return completed.result
 
@@ -147,18 +140,23 @@ class Execution:
     async def _infer(self, prepared: Completed[Prepared], deadline: float) -> Outputs:
         """The outputs of a picture that was prepared, by a thread of the model."""
         ready = prepared.result
+        inferred = await self._watched(self._queue.submit(ready.pixels, deadline))
+        # In both queues, and behind the other pictures of a chunk.
+        waited = prepared.queue_s + prepared.run_s + inferred.queue_s
+        self._record(ready.decode_s, ready.view_s, waited, inferred.run_s)
+        return inferred.result
+
+    async def _watched(self, run: Awaitable[Completed[Result]]) -> Completed[Result]:
+        """A run of the model, of whose success or failure the watchdog is told."""
         try:
-            inferred = await self._queue.submit(ready.pixels, deadline)
+            completed = await run
         except QueueTimeout:
             raise
         except Exception as error:
             self._record_failure(error)
             raise
         self.watchdog.record_success()
-        # In both queues, and behind the other pictures of a chunk.
-        waited = prepared.queue_s + prepared.run_s + inferred.queue_s
-        self._record(ready.decode_s, ready.view_s, waited, inferred.run_s)
-        return inferred.result
+        return completed
 
     def _record_failure(self, error: BaseException) -> None:
         self._metrics.failure("hung" if isinstance(error, BatchTimeout) else "error")

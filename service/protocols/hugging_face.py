@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from service.answers import PriceFacts
 from service.application import Application
-from service.errors import Malformed, NotReady, UnknownModel
+from service.errors import Malformed, UnknownModel
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
 from service.http.bodies.json_body import parse_object
@@ -120,8 +120,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response(json.dumps(_classes(predicted)[:top_k]), media_type="application/json")
 
     async def health(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        if reason := application.unready_reason:
-            raise NotReady(reason)
+        application.check_ready()
         application.catalog.classifier(scope["path_params"]["name"])
         return Response('{"status": "ok"}', media_type="application/json")
 

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from models.card import Card, ClassifierCard
 from service.answers import ClassFacts, PictureProblem
 from service.application import Application
-from service.errors import Malformed, NotReady, Problem, UnknownModel
+from service.errors import Malformed, UnknownModel
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
-from service.http.endpoint import Endpoint, Respond
+from service.http.endpoint import READ, Endpoint, Respond
+from service.http.problems import render_error
 from service.prediction.predictor import Predicted
 from service.protocols import rows
 from service.protocols.intake import Intake
@@ -26,7 +27,6 @@ from service.protocols.openapi import kserve as openapi
 MODELS = "/v1/models"
 MODEL = f"{MODELS}/{{name}}"
 VERSION = "/versions/{version}"
-READ = ("GET", "HEAD")
 
 ROW_MEMBERS = ("instances", "inputs", "examples")
 """Of a request; one of them is there."""
@@ -52,14 +52,8 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     async def status(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         engine = catalog.engine(scope["path_params"]["name"])
         card = _check_version(engine.card, scope)
-        if (
-            reason := application.unready_reason
-            if application.connections.draining
-            else engine.watchdog.reason
-        ):
-            raise NotReady(
-                reason
-            )  # KServe's client takes this for "not ready", and other statuses for errors
+        # KServe's client takes 503 for "not ready", and other statuses for errors.
+        application.check_model_ready(engine)
         state = {"error_code": "OK", "error_message": ""}
         version = {"version": card.version, "state": "AVAILABLE", "status": state}
         return _json({"name": card.name, "ready": True, "model_version_status": [version]})
@@ -87,21 +81,17 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
 
         return respond
 
-    yield Endpoint(MODELS, READ, models, render=render, openapi=openapi.models())
+    yield Endpoint(MODELS, READ, models, render=render_error, openapi=openapi.models())
     for base in (MODEL + VERSION, MODEL):
         for verb in find:
             path = f"{base}:{verb}"
             description = openapi.asking(verb, application.settings)
-            yield Endpoint(path, ("POST",), ask(verb, path), traced=True, render=render, openapi=description)
-        yield Endpoint(f"{base}/metadata", READ, metadata, render=render, openapi=openapi.metadata())
+            yield Endpoint(
+                path, ("POST",), ask(verb, path), traced=True, render=render_error, openapi=description
+            )
+        yield Endpoint(f"{base}/metadata", READ, metadata, render=render_error, openapi=openapi.metadata())
     for base in (MODEL + VERSION, MODEL):
-        yield Endpoint(base, READ, status, is_open=True, render=render, openapi=openapi.status())
-
-
-def render(problem: Problem, request_id: str) -> Response:
-    """An error as clients of both know it."""
-    content = json.dumps({"error": problem.detail})
-    return Response(content, problem.status, problem.headers, "application/json")
+        yield Endpoint(base, READ, status, is_open=True, render=render_error, openapi=openapi.status())
 
 
 def _json(value: dict[str, Any]) -> Response:

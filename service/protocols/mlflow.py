@@ -11,17 +11,16 @@ from typing import Any
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import Malformed, NotReady, Problem
+from service.errors import Malformed, Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
-from service.http.endpoint import Endpoint
+from service.http.endpoint import READ, Endpoint
 from service.protocols import rows
 from service.protocols.base64_picture import picture_name
 from service.protocols.intake import Intake
 from service.protocols.openapi import mlflow as openapi
 
 INVOCATIONS = "/invocations"
-READ = ("GET", "HEAD")
 
 VERSION = "2.0"
 """Of MLflow, the first whose servers read these forms: what its clients ask for."""
@@ -54,8 +53,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response(json.dumps(answer), media_type="application/json")
 
     async def ping(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        if reason := application.unready_reason:
-            raise NotReady(reason)
+        application.check_ready()
         return Response("\n", media_type="application/json")
 
     async def version(scope: Scope, head: RequestHead, receive: Receive) -> Response:

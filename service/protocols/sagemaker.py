@@ -12,17 +12,16 @@ from typing import Any
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import NotReady, Problem
+from service.errors import Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import MAX_BATCH_PICTURES, RequestHead
 from service.http.bodies.json_body import parse_json
-from service.http.endpoint import Endpoint
+from service.http.endpoint import READ, Endpoint
 from service.protocols import rows
 from service.protocols.intake import Intake
 from service.protocols.openapi import sagemaker as openapi
 
 INVOCATIONS = "/invocations"
-READ = ("GET", "HEAD")
 
 JSON_LINES = frozenset({b"application/jsonlines", b"application/x-jsonlines", b"application/jsonl"})
 """What batch transform sends for a file of lines."""
@@ -64,8 +63,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response(json.dumps(answer), media_type="application/json")
 
     async def ping(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        if reason := application.unready_reason:
-            raise NotReady(reason)
+        application.check_ready()
         return Response()
 
     async def execution_parameters(scope: Scope, head: RequestHead, receive: Receive) -> Response:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import NotReady, Problem
+from service.errors import Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
-from service.http.endpoint import Endpoint
+from service.http.endpoint import READ, Endpoint
 from service.protocols import rows
 from service.protocols.intake import Intake
 from service.protocols.openapi import vertex as openapi
@@ -50,8 +50,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return Response(json.dumps(answer), media_type="application/json")
 
     async def health(scope: Scope, head: RequestHead, receive: Receive) -> Response:
-        if reason := application.unready_reason:
-            raise NotReady(reason)
+        application.check_ready()
         return Response()
 
     if route:
@@ -62,7 +61,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     if settings.aip_health_route:
         yield Endpoint(
             settings.aip_health_route,
-            ("GET", "HEAD"),
+            READ,
             health,
             is_open=True,
             takes=lambda head: True,

@@ -12,6 +12,7 @@ from service.errors import Problem
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
 from service.http.endpoint import Endpoint, Respond
+from service.http.problems import render_error
 from service.protocols.intake import Intake
 from service.protocols.open_inference import tensors
 from service.protocols.open_inference.request import (
@@ -23,7 +24,7 @@ from service.protocols.open_inference.request import (
     read_request,
 )
 from service.protocols.open_inference.response import infer_response
-from service.protocols.open_inference.served import MODEL, VERSION, render, served_engine
+from service.protocols.open_inference.served import MODEL, VERSION, served_engine
 from service.protocols.openapi import open_inference as openapi
 
 
@@ -42,7 +43,7 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     description = openapi.infer(application.settings, MAX_TENSOR_PICTURES)
     for path in (f"{MODEL}/infer", f"{VERSION}/infer"):
         respond = _respond(application, path)
-        yield Endpoint(path, ("POST",), respond, traced=True, render=render, openapi=description)
+        yield Endpoint(path, ("POST",), respond, traced=True, render=render_error, openapi=description)
 
 
 def _respond(application: Application, call: str) -> Respond:

@@ -13,9 +13,10 @@ from models.card import Card
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
-from service.http.endpoint import Endpoint
+from service.http.endpoint import READ, Endpoint
+from service.http.problems import render_error
 from service.inference.device import batch_size
-from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine
+from service.protocols.open_inference.served import MODEL, VERSION, json_response, served_engine
 from service.protocols.open_inference.tensors import TensorSpec, inputs_of, outputs_of
 from service.protocols.openapi import open_inference as openapi
 
@@ -50,10 +51,10 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
         return json_response(model_config(card, most))
 
     for path in ("/v2", "/v2/"):
-        yield Endpoint(path, READ, server, render=render, openapi=openapi.SERVER)
+        yield Endpoint(path, READ, server, render=render_error, openapi=openapi.SERVER)
     for path in (MODEL, VERSION):
-        yield Endpoint(path, READ, model, render=render, openapi=openapi.MODEL)
-        yield Endpoint(f"{path}/config", READ, config, render=render, openapi=openapi.CONFIGURATION)
+        yield Endpoint(path, READ, model, render=render_error, openapi=openapi.MODEL)
+        yield Endpoint(f"{path}/config", READ, config, render=render_error, openapi=openapi.CONFIGURATION)
 
 
 def model_metadata(card: Card) -> dict[str, Any]:

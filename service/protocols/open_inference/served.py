@@ -6,13 +6,12 @@ from typing import Any
 from starlette.responses import Response
 
 from service.application import Application
-from service.errors import Problem, UnknownModel
+from service.errors import UnknownModel
 from service.http.asgi_types import Scope
 from service.inference.engine import Engine
 
 MODEL = "/v2/models/{name}"
 VERSION = MODEL + "/versions/{version}"
-READ = ("GET", "HEAD")
 
 
 def served_engine(application: Application, scope: Scope) -> Engine[Any]:
@@ -29,12 +28,6 @@ def served_engine(application: Application, scope: Scope) -> Engine[Any]:
         name = engine.card.name
         raise UnknownModel(f"{name} is served in version {engine.card.version} only, not {version[:64]!r}.")
     return engine
-
-
-def render(problem: Problem, request_id: str) -> Response:
-    """The protocol's own form of errors; the id of the request is in a header."""
-    content = json.dumps({"error": problem.detail})
-    return Response(content, problem.status, problem.headers, "application/json")
 
 
 def json_response(value: Any) -> Response:

@@ -15,9 +15,10 @@ from models.card import Card
 from service.application import Application
 from service.http.asgi_types import Receive, Scope
 from service.http.bodies.body import RequestHead
-from service.http.endpoint import Endpoint
+from service.http.endpoint import READ, Endpoint
+from service.http.problems import render_error
 from service.monitoring.model_metrics import ModelMetrics
-from service.protocols.open_inference.served import MODEL, READ, VERSION, json_response, render, served_engine
+from service.protocols.open_inference.served import MODEL, VERSION, json_response, served_engine
 from service.protocols.openapi import open_inference as openapi
 
 ANSWERED = ("familiar", "unfamiliar")
@@ -34,9 +35,9 @@ def endpoints(application: Application) -> Iterator[Endpoint]:
     async def of_one(scope: Scope, head: RequestHead, receive: Receive) -> Response:
         return json_response({"model_stats": [_statistics(served_engine(application, scope).card)]})
 
-    yield Endpoint("/v2/models/stats", READ, of_all, render=render, openapi=openapi.ALL_STATISTICS)
+    yield Endpoint("/v2/models/stats", READ, of_all, render=render_error, openapi=openapi.ALL_STATISTICS)
     for path in (MODEL, VERSION):
-        yield Endpoint(f"{path}/stats", READ, of_one, render=render, openapi=openapi.MODEL_STATISTICS)
+        yield Endpoint(f"{path}/stats", READ, of_one, render=render_error, openapi=openapi.MODEL_STATISTICS)
 
 
 def _statistics(card: Card) -> dict[str, Any]:
