@@ -1,5 +1,6 @@
 """Behind a path prefix: the service answers whether the proxy takes the prefix away or not."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from playwright.sync_api import expect
 
 from loadtests.server import free_port, serving
 from models.model import ZOO
-from service.settings import is_root_path
+from service.http.forwarded import Forwarded
+from service.settings import Settings, is_root_path
 from tests.support.http_calls import CLIENT, PNG, post
 from tests.support.waiting import wait_until
 
@@ -65,6 +67,22 @@ def test_a_prefix_that_is_none_is_not_believed(below, said):
 
     assert not is_root_path(said)
     assert answer.headers["location"] == "/glimpse/"
+
+
+@pytest.mark.parametrize(("client", "path"), [("10.1.2.3", "/readyz"), ("192.0.2.1", "/told/readyz")])
+def test_only_the_proxies_that_are_named_are_believed(client, path):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["path"])
+
+    scope = {
+        "type": "http", "path": "/told/readyz", "client": (client, 5000),
+        "headers": [(b"x-forwarded-prefix", b"/told")],
+    }  # fmt: skip
+    asyncio.run(Forwarded(app, Settings(trusted_proxies="192.0.2.7, 10.0.0.0/8"))(scope, None, None))
+
+    assert seen == [path]
 
 
 def test_nobody_else_says_the_prefix(server):

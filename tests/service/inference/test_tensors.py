@@ -107,6 +107,23 @@ def test_a_picture_does_not_wait_for_a_whole_tensor(opened):
     assert outputs["probabilities"].shape == (3000, 10)
 
 
+def test_each_picture_of_a_tensor_counts_as_in_flight(opened, held):
+    application = opened()
+    gate, began, hold = held
+
+    async def scenario():
+        hold()
+        tensor = asyncio.create_task(application.predictor.infer(noise(5), NAME))
+        await reached(lambda: began)
+        in_flight = engine_of(application).admission.in_flight
+        gate.set()
+        await tensor
+        return in_flight
+
+    assert asyncio.run(scenario()) == 5
+    assert engine_of(application).admission.in_flight == 0
+
+
 @pytest.mark.usefixtures("lane")
 def test_more_pictures_than_may_be_in_flight_go_in_groups(opened):
     outputs = asyncio.run(opened(queue_limit=2).predictor.infer(noise(7), NAME))
@@ -172,13 +189,17 @@ def test_what_a_client_leaves_is_not_computed(opened, held):
 
 
 @pytest.mark.usefixtures("lane")
-def test_no_number_fails_the_tensor_and_its_other_blocks_end(opened, tmp_path):
+def test_no_number_fails_the_tensor_and_its_other_blocks_end(opened, tmp_path, monkeypatch):
     fatal, fine = (VIEW(open_picture(data, VIEW.shorter_side)) for data in (FATAL, FINE))
     application = opened(trapped(tmp_path, no_number()), max_batch_size=1)
+
+    told = []
+    monkeypatch.setattr(engine_of(application).watchdog, "record_failure", lambda: told.append("failure"))
 
     async def scenario():
         with pytest.raises(NotFinite):
             await application.predictor.infer(np.stack([fatal] + [fine] * 63), NAME)
+        assert told == ["failure"]
         return await application.predictor.infer(fine[np.newaxis], NAME)
 
     assert np.isfinite(asyncio.run(scenario())["familiarity"]).all()

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from loadtests.server import REPO, SERVING, free_port
+from service.launch import healthcheck
 from service.launch.options import read_options
 from service.launch.port import ANNOUNCED, PortError, default_port
 
@@ -37,6 +38,24 @@ def test_a_port_that_is_told_comes_first(monkeypatch):
 
     assert read_options(["serve", "--port", "4000"]).port == 4000
     assert read_options([]).port == 5000
+
+
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [
+        ("python3 -m service serve", 8080),
+        ("/sbin/docker-init -- python3 -m service --port 4000", 4000),
+        ("sleep infinity", 3000),
+    ],
+)
+def test_the_health_check_reads_what_the_container_was_started_with(tmp_path, monkeypatch, command, port):
+    for name in ANNOUNCED:
+        monkeypatch.delenv(name, raising=False)
+    first = tmp_path / "cmdline"
+    first.write_bytes(command.replace(" ", "\0").encode() + b"\0")
+    monkeypatch.setattr(healthcheck, "FIRST_PROCESS", first)
+
+    assert read_options(healthcheck._arguments()).port == port
 
 
 def test_the_health_check_asks_where_the_service_listens(server, monkeypatch):

@@ -192,3 +192,16 @@ def test_keys(zoo):
 
     assert [response.status_code for response in responses] == [200, 401, 401, 200]
     assert set(responses[1].json()) == {"error"}
+
+
+def test_no_model_is_ready_while_the_process_ends(zoo):
+    """In either version of the protocol."""
+
+    def drain(application):
+        application.connections.draining = True
+
+    paths = ("/v1/models/digits-mlp", "/v2/models/digits-mlp/ready", "/v2/health/ready")
+    answers = ask(zoo, *map(get, paths), before=drain)
+
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert {answer.json()["error"] for answer in answers} == {"This process is about to end."}
